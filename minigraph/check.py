@@ -1,0 +1,165 @@
+"""The gradient check: each node's backward against differences of its own forward, then the whole graph."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .differences import compare
+from .errors import CheckError, GraphError, LayerError, MinigraphError
+from .graph import Graph
+from .layer import Input, Node
+from .param import Array
+from .probe import Probe, same
+from .promises import backward_faults, forward_faults, unasked_faults
+from .report import Finding, Kind, Report
+from .run import Run
+from .schedule import errands
+from .whole import Whole, seeds_of
+
+__all__ = ["Finding", "Report", "check"]
+
+
+def check(
+    graph: Graph,
+    feeds: Mapping[str, ArrayLike] | None = None,
+    /,
+    *,
+    training: bool = False,
+    seed: int = 0,
+    samples: int = 100,
+    tolerance: float = 1e-6,
+    raise_on_failure: bool = False,
+    **named: ArrayLike,
+) -> Report:
+    """Check that every gradient in a graph is right, at the values of a run over the fed arrays.
+
+    It works on a float64 copy: the graph stays as it is. Each node is computed alone, with what came into it in the
+    run and a random error: what its `backward` answers for every input and Param, frozen ones too, is held against
+    central differences of its own `forward`, so that a wrong `backward` shows at its node and at no other. Up to
+    `samples` numbers of each array are compared one by one, the rest along a random direction, and all of them along
+    another at values moved off those of the run. It counts as wrong to be off by more than `tolerance`, relative to the
+    number or to 1/1000 of its array's root mean square. On the way each layer is held to its contract: see
+    `minigraph.Layer`. At last the cost, or the outputs with a random error where there is no cost, is compared end to
+    end, by Params and inputs.
+
+    Feeds are those of `graph.forward`; `seed` decides the random numbers. Returns a Report, which is true when all is
+    well. Raises FeedError for feeds that don't fit, LayerError where a `forward` fails, and CheckError with the
+    report as its text if anything is wrong and `raise_on_failure`.
+    """
+    if samples < 1 or not tolerance > 0.0:
+        raise GraphError(f"check takes samples ≥ 1 and a tolerance > 0, got {samples!r} and {tolerance!r}")
+    twin = graph.copy("float64")
+    needs = {errand.node: errand.needs for errand in errands(twin.nodes, seeds_of(twin), ())}
+    frozen = {node for node in twin.nodes if node.layer.frozen}
+    for node in twin.nodes:
+        node.layer.frozen = False
+    report = Report()
+    with np.errstate(all="ignore"):  # NaN and Inf are found and told
+        run = twin.forward({**(feeds or {}), **named}, training=training, seed=seed)
+        for node in _sound(run, report):
+            _check_node(run, node, report, samples, tolerance, needs.get(node), node in frozen)
+        if not report.skipped and seeds_of(twin):
+            _check_whole(run, report, tolerance)
+    if raise_on_failure and not report:
+        raise CheckError(str(report))
+    return report
+
+
+def _sound(run: Run, report: Report) -> Iterator[Node]:
+    """The nodes whose numbers are all finite; tells of those that are the first to have others."""
+    for view in run:
+        node, output = view.node, run.swept().outputs[view.node.id]
+        came = all(np.isfinite(x).all() for x in run.swept().records[node].inputs)
+        if not came:
+            report.skipped.append(node.name)
+            continue
+        sick = {f"its Param {name}": p.value for name, p in node.layer.params.items() if not np.isfinite(p.value).all()}
+        if not sick and not np.isfinite(output).all():
+            sick["what it was fed" if isinstance(node.layer, Input) else "its output, made of finite numbers,"] = output
+        for what, array in sick.items():
+            index = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
+            report.fault("not finite", node, f"{what} has {array[index]} at {index}")
+            report.skipped.append(node.name)
+        if not sick and not isinstance(node.layer, Input):
+            yield node
+
+
+def _check_node(
+    run: Run, node: Node, report: Report, samples: int, tolerance: float, needs: tuple[bool, ...] | None, frozen: bool
+) -> None:
+    """Check one node alone."""
+    rng = np.random.default_rng((run.clock.seed, node.id))
+    probe = Probe(node, run.swept().records[node], run.clock, rng)
+    error = rng.standard_normal((run.m, *node.shape))
+    report.checked = report.checked._replace(nodes=report.checked.nodes + 1)
+    try:
+        for message in _broken_promises(probe, error, needs, frozen):
+            report.fault("contract", node, message)
+        if not same(probe.output(), probe.output()):
+            return  # forward is no function of its inputs, and was told of
+        wrong = _compare(probe, error, report, samples, tolerance)
+        with probe.elsewhere():  # a γ that is 1, or an input that is 0, hides a wrong factor
+            _compare(probe, error, report, 1, tolerance, but=wrong, message="away from the run's values")
+    except LayerError as fault:
+        report.fault("contract", node, str(fault))
+
+
+def _compare(
+    probe: Probe,
+    error: Array,
+    report: Report,
+    samples: int,
+    tolerance: float,
+    but: Container[str] = (),
+    message: str = "",
+) -> set[str]:
+    """Hold what backward answers against differences; returns the inputs and Params for which it is wrong."""
+    node, answer = probe.node, probe.answer(error)
+    parts = [
+        (f"input {slot} ({node.inputs[slot].name})", probe.inputs[slot], sent) for slot, sent in answer.sent.items()
+    ]
+    parts += [(name, node.layer.params[name].value, grad) for name, grad in answer.grad.items()]
+    wrong = set()
+    for part, values, claimed in parts:
+        if part not in but:
+            verdicts = compare(
+                values, claimed, probe.output, error.ravel(), rng=probe.rng, samples=samples, tolerance=tolerance
+            )
+            report.add("gradient", node, part, verdicts, message)
+            wrong |= {part for verdict in verdicts if not verdict.ok}
+    return wrong
+
+
+def _broken_promises(probe: Probe, error: Array, needs: tuple[bool, ...] | None, frozen: bool) -> Iterator[str]:
+    yield from forward_faults(probe)
+    if probe.open or probe.layer.params:
+        yield from backward_faults(probe, error)
+        if needs is not None:
+            yield from unasked_faults(probe, error, needs, frozen)
+
+
+def _check_whole(run: Run, report: Report, tolerance: float) -> None:
+    """Check the graph end to end; what disagrees there is a consequence if a node is wrong."""
+    local = not report.ok
+    kind: Kind = "consequence" if local else "end to end"
+    message = "" if local else "each node is right alone: look at the order, the sums at forks, what layers share"
+    try:
+        whole = Whole(run, np.random.default_rng(run.clock.seed))
+        other = whole.forward_differs()
+        if other is not None:
+            report.fault(kind, None, f"the run has another output of {other.name!r} than its layer makes of its inputs")
+            return
+        verdicts = list(whole.verdicts(not local, tolerance))
+        # several kinks in a chain leave no bounds for the slope, and may even hide each other (max(t, 0) − max(−t, 0)
+        # is t, yet has slope 0 at 0 when each max has): then it has to be right at a point beside them
+        wrong = not all(verdict.ok for _, verdict in verdicts)
+        if wrong and not local and all(verdict.ok for _, verdict in whole.beside().verdicts(not local, tolerance)):
+            verdicts = [(part, v if v.ok else v._replace(ok=True, kink=True)) for part, v in verdicts]
+    except MinigraphError as fault:
+        report.fault(kind, None, f"the run fails: {fault}")
+        return
+    for part, verdict in verdicts:
+        report.add(kind, None, part, [verdict], message)

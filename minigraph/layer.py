@@ -1,0 +1,238 @@
+"""Layer, Node and Neurons: the contract between a piece of mathematics and the graph it stands in."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from . import initializers
+from .activations import Activation
+from .errors import GraphError, ShapeError
+from .initializers import Initializer
+from .param import Array, Param, Shape
+from .record import Record
+
+if TYPE_CHECKING:
+    from .graph import Graph
+
+
+@dataclass(eq=False)
+class Layer:
+    """The mathematics of a node and its hyper-parameters. It keeps nothing about any run.
+
+    A layer of one's own is a dataclass (`@dataclass(eq=False)`) with three methods:
+
+        build(self, *shapes, rng, dtype) -> shape   check the samples' shapes (no batch axis), create the Params once
+        forward(self, at, *inputs) -> array         m rows in, m rows out; save what backward needs on `at`
+        backward(self, at, error) -> array(s)       one error an input, None where nothing can flow; set at.grad[param]
+
+    `error` is Σ_x ∂C_x/∂(output). Never write into an array that was handed in.
+    """
+
+    name: str | None = field(default=None, kw_only=True)
+    frozen: bool = field(default=False, kw_only=True)
+
+    mixes_examples: ClassVar[bool] = False
+    """Whether a row of the output depends on other rows of the input."""
+    constant_inputs: ClassVar[frozenset[int]] = frozenset()
+    """Inputs that no error flows to: targets, indices."""
+
+    edition: ClassVar[int] = 0
+    """Grows whenever some layer is frozen, thawed or given another Param, so that runs notice."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = self.__dict__.get(name, self)
+        object.__setattr__(self, name, value)
+        if before is not self and before is not value and (name == "frozen" or Param in (type(before), type(value))):
+            Layer.edition += 1
+
+    def build(self, *shapes: Any, **context: Any) -> Shape:
+        """Check the inputs' sample shapes, create the Params once, and return the output's sample shape."""
+        raise NotImplementedError(f"{type(self).__name__} has no build(self, *shapes, rng, dtype)")
+
+    def forward(self, at: Record, *inputs: Any, **_: Any) -> Array:
+        """Compute the output, m rows, from inputs of m rows each."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward(self, at, *inputs)")
+
+    def backward(self, at: Record, error: Array) -> Any:
+        """Compute the error for each input and set at.grad[param] for each Param."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward(self, at, error)")
+
+    def commit(self, at: Record) -> None:
+        """Take over what a training sweep left on `at` (running statistics); called once a training step."""
+
+    @property
+    def params(self) -> dict[str, Param]:
+        """The layer's Params by attribute name."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Param)}
+
+    def param(
+        self,
+        name: str,
+        shape: Shape,
+        initial: str | Initializer,
+        *,
+        rng: np.random.Generator,
+        dtype: np.dtype[Any],
+    ) -> Param:
+        """Create the Param of that name or, in a further use of the layer, check that the one there fits.
+
+        Raises ShapeError when this use needs another shape, GraphError when it needs another dtype.
+        """
+        there: Param | None = getattr(self, name, None)
+        if there is None:
+            values = np.asarray(initializers.resolve(initial)(shape, rng))
+            if values.dtype.kind not in "fiu":
+                raise ShapeError(f"needs float initial values for {name}, got {values.dtype}")
+            if values.shape != shape:
+                raise ShapeError(f"needs initial values of shape {shape} for {name}, got {values.shape}")
+            return Param(values.astype(dtype), name)
+        if there.shape != shape:
+            raise ShapeError(
+                f"shares {name} of shape {there.shape} with its other uses, but this input needs {shape}: "
+                f"use another {type(self).__name__} here"
+            )
+        if there.dtype != dtype:
+            raise GraphError(
+                f"has {name} of {there.dtype}, but this graph computes in {dtype}: give both graphs one dtype"
+            )
+        return there
+
+    def describe(self) -> str:
+        """A few words for tables and drawings: the layer and what sets it apart."""
+        return type(self).__name__
+
+    def __call__(self, *nodes: Node, name: str | None = None) -> Node:
+        """Use the layer on nodes: the short way to write `graph.add(layer, *nodes)`."""
+        if not nodes:
+            raise GraphError(
+                f"{type(self).__name__}() is called with the nodes it takes: {type(self).__name__}()(node)"
+            )
+        node: Node = graph_of(nodes, type(self).__name__).add(self, *nodes, name=name)
+        return node
+
+    def __rrshift__(self, nodes: Sequence[Node]) -> Node:
+        """`(u, v) >> layer`: the same as layer(u, v)."""
+        return self(*nodes)
+
+
+@dataclass(eq=False)
+class Neurons(Layer):
+    """Layers of neurons, with a weighted input z, an activation a = σ(z) and an error δ = ∂C/∂z.
+
+    A subclass sets `sigma` and has `weigh` and `backward`; forward weighs, then activates.
+    """
+
+    sigma: Activation = field(init=False, repr=False)
+
+    def weigh(self, at: Record, a: Array) -> Array:
+        """Compute the weighted input z of the neurons from the activations a of those before."""
+        raise NotImplementedError(f"{type(self).__name__} has no weigh(self, at, a)")
+
+    def forward(self, at: Record, a: Array) -> Array:
+        """Weigh, then activate."""
+        at.z = self.weigh(at, a)
+        at.a = self.sigma(at.z, out=at.a)
+        return at.a
+
+    def describe(self) -> str:
+        """The layer and its activation."""
+        return f"{type(self).__name__} {self.sigma}"
+
+
+@dataclass(eq=False)
+class Input(Layer):
+    """Where arrays come in: samples of a declared shape, of the graph's dtype or of integers."""
+
+    shape: Shape = ()
+
+    def build(self, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
+        """Return the declared shape."""
+        return self.shape
+
+    def backward(self, at: Record, error: Array) -> tuple[()]:
+        """Nothing stands before an input."""
+        return ()
+
+
+class Node:
+    """One use of a layer in one graph."""
+
+    __slots__ = ("block", "dtype", "graph", "id", "inputs", "layer", "name", "shape", "source")
+
+    def __init__(
+        self,
+        graph: Graph,
+        id: int,
+        layer: Layer,
+        name: str,
+        inputs: tuple[Node, ...],
+        shape: Shape,
+        dtype: np.dtype[Any],
+        block: tuple[str, ...],
+        source: str,
+    ):
+        self.graph = graph
+        self.id = id
+        self.layer = layer
+        self.name = name
+        self.inputs = inputs
+        self.shape = shape
+        self.dtype = dtype
+        self.block = block
+        self.source = source
+
+    def __rshift__(self, then: Layer | Graph) -> Any:
+        """`node >> layer`: the same as layer(node); a graph is inlined as a block."""
+        if isinstance(then, type) or not callable(then):
+            hint = f": call it first, {then.__name__}(…)" if isinstance(then, type) else ""
+            raise GraphError(f"node >> takes a layer or a graph, got {then!r}{hint}")
+        return then(self)
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name!r}: {self.layer.describe()}, samples of shape {self.shape}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _node_of, (self.graph, self.id)
+
+
+def _node_of(graph: Graph, id: int) -> Node:
+    return graph.nodes[id]
+
+
+def graph_of(nodes: Sequence[Any], taker: str) -> Graph:
+    """The one graph that all nodes belong to; raises GraphError naming both graphs when there are two."""
+    for node in nodes:
+        if isinstance(node, Layer):
+            kind = type(node).__name__
+            raise GraphError(f"{taker} takes nodes, got the layer {kind}: call it first, {kind}(…)(node)")
+        if not isinstance(node, Node):
+            raise GraphError(f"{taker} takes nodes, got {node!r}: a node is what g.input(…) or layer(node) returns")
+        if node.graph is not nodes[0].graph:
+            raise GraphError(
+                f"{taker} can't mix nodes of two graphs: {nodes[0].name!r} is in {nodes[0].graph.name!r} "
+                f"(added at {nodes[0].source}), {node.name!r} is in {node.graph.name!r} (added at {node.source})"
+            )
+    graph: Graph = nodes[0].graph
+    return graph
+
+
+def user_line() -> str:
+    """File and line, outside of this package, that the call came from."""
+    frame, _ = user_frame()
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def user_frame() -> tuple[FrameType, int]:
+    """The first frame outside of this package, and the `stacklevel` at which the caller warns there."""
+    package = __name__.partition(".")[0]
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    return frame, level

@@ -1,0 +1,56 @@
+"""Layers that disturb what passes, in training only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import GraphError
+from ..layer import Layer
+from ..param import Array, Shape
+from ..record import Record
+
+
+@dataclass(eq=False)
+class Dropout(Layer):
+    """In training, each element is 0 with probability `rate`, else scaled up to keep the mean; else the identity.
+
+        a = x ⊙ k / (1 − rate),   k_i = 1 with probability 1 − rate, else 0          x, a, k (m, *shape)
+        error to the input = error ⊙ k / (1 − rate),  with the k of the forward sweep
+
+    With rate 1 everything is 0. Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov 2014, "inverted".
+    """
+
+    rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.rate, (int, float, np.integer, np.floating)) and not isinstance(self.rate, bool)
+        if not number or not 0.0 <= self.rate <= 1.0:
+            raise GraphError(f"Dropout takes a rate from 0 to 1, got {self.rate!r}")
+
+    def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
+        """Samples of any shape, which stays."""
+        return shape
+
+    def forward(self, at: Record, x: Array) -> Array:
+        """x ⊙ k / (1 − rate) in training, x otherwise."""
+        if not at.training:
+            return x
+        at.keep = at.rng.random(out=at.buffer("keep", x.shape), dtype=x.dtype.type)
+        np.greater_equal(at.keep, self.rate, out=at.keep)
+        np.multiply(at.keep, 0.0 if self.rate == 1.0 else 1.0 / (1.0 - self.rate), out=at.keep)
+        at.a = np.multiply(x, at.keep, out=at.a)
+        return at.a
+
+    def backward(self, at: Record, error: Array) -> Array:
+        """error ⊙ k / (1 − rate) in training, the error otherwise."""
+        if not at.training:
+            return error
+        at.sent = np.multiply(error, at.keep, out=at.sent)
+        return at.sent
+
+    def describe(self) -> str:
+        """The layer and its rate."""
+        return f"Dropout {self.rate:g}"

@@ -1,0 +1,110 @@
+"""Record: what one node computed in one run, as its layer sees it."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .param import Array, Param, Shape
+
+
+class Clock:
+    """The seed of a run and the number of its current sweep, shared by the run's records."""
+
+    __slots__ = ("seed", "sweep")
+
+    def __init__(self, seed: int):
+        self.seed = seed
+        self.sweep = 0
+
+
+class Record:
+    """What one node computed in one run, as its layer sees it: `at`.
+
+    An attribute that was never set reads None, and numpy's `out=None` allocates: the line
+    `at.z = np.matmul(a, w.T, out=at.z)` allocates in a fresh run and reuses its buffer in the next sweep.
+    Pass as `out=` only arrays that the layer allocated itself.
+    """
+
+    inputs: tuple[Array, ...]
+    """The arrays handed to `forward`; never write into them."""
+    m: int
+    """Number of examples: rows of every array."""
+    ones: Array
+    """1 for each example, (m,): ones @ delta is Σ_x δ, faster than a sum for small arrays."""
+    needs: tuple[bool, ...]
+    """For each input, whether anybody wants its error."""
+    training: bool
+    """Whether this is a training sweep (Dropout drops) or inference."""
+    grad: dict[Param, Array]
+    """This node's share of each ∂C/∂Param, summed over examples; `backward` assigns each once."""
+    error: Array
+    """Σ_x ∂C_x/∂(output), as handed to `backward`; never write into it."""
+    a: Array
+    z: Array
+    delta: Array
+    sent: Array
+    _drawn_in: int | None
+    _generator: np.random.Generator
+    _from_forward: frozenset[str]
+
+    def __init__(self, ones: Array, training: bool, clock: Clock, node: int):
+        self.ones = ones
+        self.m = len(ones)
+        self.dtype = ones.dtype
+        self.training = training
+        self.grad = {}
+        self._clock = clock
+        self._node = node
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return None
+    else:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+    def buffer(self, name: str, shape: Shape, zero: bool = False) -> Array:
+        """An array of the graph's dtype to write into, the same one in each sweep; zeroed each time if asked."""
+        buffers: dict[str, Array] = self.__dict__.setdefault("_buffers", {})
+        array = buffers.get(name)
+        if array is None or array.shape != shape:
+            array = buffers[name] = np.empty(shape, self.dtype)
+        if zero:
+            array.fill(0)
+        return array
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The generator of this node in this sweep: (run seed, node, sweep) decide what it draws."""
+        if self._drawn_in != self._clock.sweep:
+            self._generator = np.random.default_rng((self._clock.seed, self._node, self._clock.sweep))
+            self._drawn_in = self._clock.sweep
+        return self._generator
+
+    def seal(self) -> None:
+        """Remember what forward left here, so that nobody mistakes what an earlier backward left for current."""
+        self._from_forward = frozenset(self.__dict__)
+
+    def is_from_forward(self, name: str) -> bool:
+        """Whether forward, not backward, sets the attribute of that name."""
+        return name in self._from_forward
+
+    def rewind(self) -> None:
+        """Let `rng` start again, so that recomputing the node draws the same numbers."""
+        self._drawn_in = None
+
+    def scratch(self) -> Record:
+        """A copy that owns all its arrays, for computing again without disturbing this record."""
+        twin = object.__new__(Record)
+        shared = {name: self.__dict__[name] for name in ("inputs", "error", "_clock") if name in self.__dict__}
+        own = {name: value for name, value in self.__dict__.items() if name not in shared and name != "grad"}
+        twin.__dict__.update(copy.deepcopy(own), **shared, grad={})
+        return twin

@@ -1,0 +1,286 @@
+"""Graphviz in a child process: DOT text becomes SVG, PNG or PDF, as bytes or as a file."""
+
+import contextlib
+import importlib.util
+import math
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import uuid
+import warnings
+from collections.abc import Iterator
+from xml.sax.saxutils import escape
+
+from minigraph.errors import RenderError
+
+# For `fontname`. Both engines pass the list to Pango, which takes the first family there is, and copy it into an SVG,
+# where it is a CSS list. DejaVu Sans has the maths, and is wide: where a viewer of the SVG lacks it, Verdana has its
+# widths, and the others are narrower, so a label never outgrows its box. For bold use <B> in an HTML-like label:
+# "… bold" would be taken as a family name by SVG viewers.
+FONT = "DejaVu Sans,Verdana,Helvetica,Arial,sans-serif"
+
+FORMATS = {"svg": b"<?xml", "png": b"\x89PNG\r\n", "pdf": b"%PDF-"}  # and what a picture of this format begins with
+TEXTS = (".dot", ".gv")
+FONT_FOLDERS = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "~/.fonts",
+    "~/.local/share/fonts",
+    "${XDG_DATA_HOME}/fonts",
+    "/Library/Fonts",
+    "/System/Library/Fonts",
+    "~/Library/Fonts",
+    "${WINDIR}/Fonts",
+    "${LOCALAPPDATA}/Microsoft/Windows/Fonts",
+)
+
+
+def number(x: float, low: float, high: float) -> str:
+    """Return x as the text of a DOT attribute: within [low, high], with at most three decimals and no exponent.
+
+    NaN becomes `low`; infinities become the bound on their side. Graphviz aborts on a pen width of NaN.
+    """
+    x = float(x)
+    text = f"{low if math.isnan(x) else min(max(x, low), high):.3f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def render(dot: str, format: str, *, timeout: float = 30.0) -> bytes:
+    """Return the picture of a graph written in DOT, in "svg", "png" or "pdf".
+
+    The system's `dot` draws it, else pygraphviz does. After `timeout` seconds a cheaper layout gets as much time again.
+
+    Raises RenderError for another format, for a number that is not finite or a character that no picture can hold, when
+    there is no Graphviz, when a layout takes too long, and when all engines fail or lose a part of the picture.
+    """
+    if format not in FORMATS:
+        raise RenderError(f"there are pictures in {', '.join(FORMATS)}, not in {format!r}")
+    text = _encode(dot)
+    _refuse_wild_numbers(dot)
+    engines = _engines()
+    if not engines:
+        raise RenderError(f"there is no Graphviz here, neither `dot` nor pygraphviz: run {_INSTALL}")
+    reasons = []
+    for name, command in engines:
+        try:
+            done = _run(name, [*command, f"-T{format}"], text, timeout)
+        except OSError as error:
+            reasons.append(f"{name} didn't start: {error}")
+            continue
+        said = _said(done.stderr)
+        failure = _failure(done, said, format)
+        if not failure:
+            if said:
+                warnings.warn(f"Graphviz says of this drawing:\n{said}", stacklevel=2)
+            return done.stdout
+        reasons.append(f"{name} {failure}" + (f":\n{textwrap.indent(said, '    ')}" if said else ""))
+    if engines[-1][0] != _WHEEL:
+        reasons.append(f"{_WHEEL}, the other engine, isn't installed: {_INSTALL}")
+    raise RenderError("no picture was made\n" + "\n".join(reasons))
+
+
+def write(dot: str, path: str | os.PathLike[str], *, timeout: float = 30.0) -> pathlib.Path:
+    """Write a graph written in DOT to `path`, in the format of its extension, and return the path.
+
+    `.svg`, `.png` and `.pdf` are drawn as in `render`; `.dot` and `.gv` are the text itself and need no Graphviz. The
+    file is whole afterwards or as it was, and no other is written; but if no picture can be made, the text goes into a
+    `.gv` beside it.
+
+    Raises RenderError for another extension, a missing folder, a file that can't be written, and what `render` raises.
+    """
+    path = pathlib.Path(path)
+    extension = path.suffix.lower()
+    if extension not in TEXTS and extension[1:] not in FORMATS:
+        known = ", ".join([*(f".{format}" for format in FORMATS), *TEXTS])
+        raise RenderError(f"the name of a drawing ends in one of {known}: '{path}' doesn't")
+    if not path.parent.is_dir():
+        raise RenderError(f"there is no folder '{path.parent}' for '{path.name}': make it first")
+    text = _encode(dot)
+    if extension in TEXTS:
+        _store(path, text)
+        return path
+    try:
+        picture = render(dot, extension[1:], timeout=timeout)
+    except RenderError as error:
+        beside = path.with_suffix(".gv")
+        _store(beside, text)
+        raise RenderError(f"{error}\nthe drawing's text is in '{beside}'") from None
+    _store(path, picture)
+    return path
+
+
+_INSTALL = "pip install 'minigraph[draw]'"
+_WHEEL = "pygraphviz"
+
+# Graphviz in the process itself would hold the GIL, ignore Ctrl-C, and take Python down when it aborts. The child takes
+# the arguments of `dot`. -I keeps the current folder, where any `random.py` would be imported, and the environment
+# away; but also the user's site-packages and PYTHONPATH, so the folder where the parent finds pygraphviz comes first.
+_CHILD = """
+import importlib.machinery, importlib.util, sys
+sys.excepthook = lambda kind, error, trace: print(f"{kind.__name__}: {error}", file=sys.stderr)
+spec = importlib.machinery.PathFinder.find_spec("pygraphviz", [sys.argv[1]])
+pygraphviz = sys.modules["pygraphviz"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(pygraphviz)
+if int(pygraphviz.__version__.split(".")[0]) < 2:
+    sys.exit(f"version {pygraphviz.__version__} has no Graphviz of its own: pip install 'minigraph[draw]'")
+text = sys.stdin.buffer.read().decode()
+picture = pygraphviz.AGraph(string=text).draw(format=sys.argv[2][2:], prog="dot", args=" ".join(sys.argv[3:]))
+sys.stdout.buffer.write(picture)
+"""
+
+
+def _engines() -> list[tuple[str, list[str]]]:
+    """The engines that are here, best first: a name, and a command that takes the arguments of `dot`."""
+    engines = []
+    if dot := shutil.which("dot"):
+        engines.append((f"'{dot}'", [dot]))
+    wheel = importlib.util.find_spec("pygraphviz")
+    if wheel and wheel.origin:
+        folder = pathlib.Path(wheel.origin).absolute().parent.parent
+        engines.append((_WHEEL, [sys.executable, "-I", "-c", _CHILD, str(folder)]))
+    return engines
+
+
+def _run(name: str, command: list[str], text: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
+    with _fonts() as environment:
+        for cheaper in ([], ["-Gnslimit=1", "-Gnslimit1=2", "-Gmclimit=0.5"]):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return _child(command + cheaper, text, timeout, environment)
+    raise RenderError(
+        f"the layout took {name} longer than {timeout:g} s, and so did a cheaper one: draw a smaller part of the "
+        "network, or allow a longer timeout"
+    )
+
+
+def _child(
+    command: list[str], text: bytes, timeout: float, environment: dict[str, str] | None
+) -> subprocess.CompletedProcess[bytes]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
+        try:
+            picture, said = process.communicate(text, timeout)
+        except BaseException:  # too slow, or Ctrl-C, after which subprocess.run would leave the dead child unburied
+            process.kill()
+            process.wait()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, picture, said)
+
+
+@contextlib.contextmanager
+def _fonts() -> Iterator[dict[str, str] | None]:
+    """The environment that lets a child find letters: its own (None), or ours, where the machine has none."""
+    if os.environ.get("FONTCONFIG_FILE") or _has_fonts():
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="minigraph-", ignore_cleanup_errors=True) as folder:
+        # A copy, because fontconfig leaves files of its own beside the fonts.
+        shutil.copytree(pathlib.Path(__file__).parent / "fonts", pathlib.Path(folder) / "fonts")
+        settings = pathlib.Path(folder) / "fonts.conf"
+        settings.write_text(
+            f"<fontconfig><dir>{escape(folder)}/fonts</dir><cachedir>{escape(folder)}/cache</cachedir></fontconfig>",
+            encoding="utf-8",
+        )
+        yield {**os.environ, "FONTCONFIG_FILE": str(settings)}
+
+
+def _has_fonts() -> bool:
+    """Whether there is a font with more than Latin-1: Type 1 (.pfb) and bitmap fonts have no Greek."""
+    return any(
+        name.lower().endswith((".ttf", ".otf", ".ttc"))
+        for folder in FONT_FOLDERS
+        for _, _, names in os.walk(os.path.expandvars(os.path.expanduser(folder)))
+        for name in names
+    )
+
+
+# Messages run into one another without a newline, so what is harmless is cut out rather than filtered by line.
+_HARMLESS = re.compile(
+    r"""Fontconfig\ (?:warning|error):[^\n]*
+    | \([^()\n]*\):\ (?:Pango|GLib)[\w-]*-WARNING[^\n]*
+    | Warning:\ no\ (?:hard-coded\ metrics\ for|value\ for\ width\ of)[^\n]*
+    | Warning:\ graph\ has\ \d+\ nodes[^\n]*
+    """,
+    re.VERBOSE,
+)
+# Said of a label, an edge or a whole rank that isn't in the picture, while the engine ends as if all were well.
+_LOST = re.compile(r"\bError:|syntax error in line|HTML label|Not built with libexpat")
+
+
+def _said(stderr: bytes) -> str:
+    lines = _HARMLESS.sub("", stderr.decode(errors="replace")).splitlines()
+    return "\n".join(line for line in lines if line.strip())
+
+
+def _failure(done: subprocess.CompletedProcess[bytes], said: str, format: str) -> str:
+    """What is wrong with the picture, or nothing."""
+    if done.returncode < 0:
+        return f"was stopped by a signal ({signal.strsignal(-done.returncode)})"
+    if done.returncode:
+        return f"ended with exit code {done.returncode}"
+    if not done.stdout.startswith(FORMATS[format]):
+        return f"made no {format}"
+    return "lost a part of the picture" if _LOST.search(said) else ""
+
+
+# XML has no way to write these, and UTF-8 none for the last: an SVG with one of them is refused by every viewer.
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+
+# Quoted strings, comments and HTML-like strings hold the user's words, where "width=nan" is as good as any other.
+_NUMERIC = (
+    "arrowsize|dpi|esep|fontsize|height|K|labelangle|labeldistance|labelfontsize|len|margin|mclimit|minlen|nodesep|"
+    "nslimit|nslimit1|orientation|pad|penwidth|peripheries|pos|quantum|ranksep|ratio|resolution|rotate|scale|"
+    "searchsize|sep|sides|size|skew|distortion|style|weight|width"
+)
+_TOKEN = re.compile(
+    rf"""(?: (?<!\w)(?:{_NUMERIC}) | "(?:{_NUMERIC})" ) \s*=\s* (?P<value>"[^"]*"|[^\s,;\]]*)
+    | "(?:[^"\\]|\\.)*"
+    | (?P<html><)
+    | //[^\n]* | /\*.*?\*/ | ^\#[^\n]*
+    """,
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
+)
+_WILD = re.compile(r"(?<![\w.])(?:nan|inf)|\de\+?\d{3}", re.IGNORECASE)
+
+
+def _encode(dot: str) -> bytes:
+    if found := _UNWRITABLE.search(dot):
+        near = dot[max(found.start() - 20, 0) : found.end() + 20]
+        raise RenderError(f"no picture can hold the character {found[0]!r}, near {near!r}: rename what holds it")
+    return dot.encode()
+
+
+def _refuse_wild_numbers(dot: str) -> None:
+    """The last line of defense, behind `number`: Graphviz aborts, or draws at "nan", if a number isn't finite."""
+    position = 0
+    while token := _TOKEN.search(dot, position):
+        if token["value"] and _WILD.search(token["value"]):
+            raise RenderError(f"a drawing's numbers must be finite, got {token[0]!r}: write them with engine.number()")
+        position = _end_of_html(dot, token.start()) if token["html"] else token.end()
+
+
+def _end_of_html(dot: str, position: int) -> int:
+    depth = 0
+    for bracket in re.compile("[<>]").finditer(dot, position):
+        depth += 1 if bracket[0] == "<" else -1
+        if depth == 0:
+            return bracket.end()
+    return len(dot)
+
+
+def _store(path: pathlib.Path, data: bytes) -> None:
+    """Write a file whole or not at all; a link stays a link."""
+    target = pathlib.Path(os.path.realpath(path))
+    unfinished = target.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(target)
+    except OSError as error:
+        raise RenderError(f"can't write '{path}': {error.strerror}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)

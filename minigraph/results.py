@@ -1,0 +1,147 @@
+"""Results: what a run has computed, for reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from .errors import GraphError, NotComputedError, StaleError
+from .gradients import gradient, per_example, per_use
+from .graph import Graph
+from .layer import Layer, Node
+from .param import Param
+from .plan import Plan
+from .record import Clock
+from .sweep import BackwardSweep, ForwardSweep
+from .views import Chain, EdgeView, RecordView
+
+
+class Results:
+    """What a run has computed in its current sweeps: records, edges, costs, gradients."""
+
+    def __init__(self, graph: Graph, clock: Clock, guard: bool):
+        self.graph = graph
+        self.clock = clock
+        self._guard = guard
+        self.forward_done = 0  # how many nodes the current sweeps have computed; −1: not begun
+        self.backward_done = -1
+        self._plan: Plan | None = None
+        self._weights: list[Any] = []
+        self._forward: ForwardSweep | None = None
+        self._backward: BackwardSweep | None = None
+
+    @property
+    def m(self) -> int:
+        """Number of examples of the last forward sweep."""
+        return self.swept().m
+
+    @property
+    def single(self) -> bool:
+        """Whether the last forward sweep was fed one example, without a batch axis."""
+        return self.swept().single
+
+    @property
+    def cost(self) -> float:
+        """C = (1/m) Σ_x C_x, summed over the cost nodes."""
+        return sum(self.costs.values())
+
+    @property
+    def costs(self) -> dict[str, float]:
+        """The mean of C_x for each cost node, by name."""
+        costs = self.swept().plan.costs
+        if not costs:
+            raise NotComputedError("this run computed no cost: the graph has none, or the run stopped before it")
+        return {node.name: float(np.mean(self[node].a)) for node in costs}
+
+    def swept(self) -> ForwardSweep:
+        """The forward sweep; raises NotComputedError when there is none yet."""
+        if self._forward is None:
+            raise NotComputedError("nothing is computed yet: call run.forward(…)")
+        return self._forward
+
+    def swept_back(self) -> BackwardSweep:
+        """The backward sweep; raises NotComputedError when there is none for the current forward sweep."""
+        if self._backward is None or self.backward_done < 0:
+            raise NotComputedError("no gradient is computed yet: call run.backward()")
+        return self._backward
+
+    def current(self) -> ForwardSweep:
+        """The forward sweep, if it is whole and graph and weights are still the same; else raises StaleError."""
+        sweep, plan = self._forward, self._plan
+        if sweep is None or plan is None or self.forward_done < len(plan.order):
+            raise StaleError("the forward sweep is missing or was interrupted: call run.forward(…) before backward")
+        if plan.asked[0] != self.graph.edition:
+            raise StaleError("the graph was changed after the forward sweep: make a new run with g.forward(…)")
+        if plan.asked[1] != Layer.edition and plan.params_now() != plan.params:
+            raise StaleError("a layer was given another Param after the forward sweep: call run.forward(…) again")
+        now = plan.weights(self._guard)
+        if now != self._weights:
+            changed = {p for p, new, old in zip(plan.params, now, self._weights, strict=True) if new != old}
+            names = ", ".join(name for name, p in self.graph.params.items() if p in changed)
+            raise StaleError(f"{names} changed after the forward sweep: call run.forward(…) again before backward")
+        return sweep
+
+    def ran(self, node: Node | str) -> Node:
+        """The node of that name, if this run computes it; else raises NotComputedError."""
+        found = self.graph[node]
+        if found not in self.swept().records:
+            until = self.swept().plan.asked[2]
+            stopped = f"as this run stops at {until!r}" if until else "as it is newer than the run"
+            raise NotComputedError(f"{found.name!r} was not computed, {stopped}: call g.forward(…)")
+        return found
+
+    def __getitem__(self, node: Node | str) -> RecordView:
+        """What a node computed in the current sweep, read-only: z, a, delta, inputs, grad."""
+        return RecordView(self, self.ran(node))
+
+    def __iter__(self) -> Iterator[RecordView]:
+        """The records in the order of computation."""
+        return (RecordView(self, node) for node in self.swept().plan.order)
+
+    def edge(self, source: Node | str, target: Node | str, slot: int | None = None) -> EdgeView:
+        """One value on its way: `.a` forward, `.grad` back along it, before the sum at a fork.
+
+        `slot` is the number of the target's input, needed only where the same value enters twice.
+        """
+        u, v = self.ran(source), self.ran(target)
+        slots = [i for i, node in enumerate(v.inputs) if node is u]
+        if slot is None and len(slots) > 1:
+            raise GraphError(f"{u.name!r} enters {v.name!r} by slots {slots}: say which, slot=…")
+        if not slots or (slot is not None and slot not in slots):
+            takes = ", ".join(repr(node.name) for node in v.inputs) or "nothing"
+            raise GraphError(f"no edge from {u.name!r} to {v.name!r} with slot {slot}: it takes {takes}")
+        return EdgeView(self, u, v, slots[0] if slot is None else slot)
+
+    def grad(self, param: Param, per: Literal["use", "example"] | None = None) -> Any:
+        """∂C/∂Param: the mean over examples, summed over all uses.
+
+        `per="use"` gives a dict with each node's part; `per="example"` gives ∂C_x/∂Param, (m, *shape). Raises
+        NotComputedError before `backward`, NoPathError where no path leads from the Param to the cost.
+        """
+        if not isinstance(param, Param):
+            hint = f", as in run.grad(layer.{next(iter(param.params), 'w')})" if isinstance(param, Layer) else ""
+            raise GraphError(f"run.grad takes a Param{hint}, got {param!r}")
+        if per not in (None, "use", "example"):
+            raise GraphError(f"per is 'use' or 'example', got {per!r}")
+        return {None: gradient, "use": per_use, "example": per_example}[per](self, param)
+
+    @property
+    def layers(self) -> Chain:
+        """The book's numbering, for a plain chain of neurons: layers[l].z, .a, .delta, .w, .b with l = 1 … L."""
+        return Chain(self)
+
+    def draw(self, path: str | Path) -> Path:
+        """Draw the gradient flow; the format goes by the extension: .dot, .svg, .png or .pdf. Returns the path."""
+        from .render.engine import write
+        from .render.flow import flow_dot
+
+        return write(flow_dot(self), path)
+
+    def _repr_svg_(self) -> str:
+        from .render.engine import render
+        from .render.flow import flow_dot
+
+        return render(flow_dot(self), "svg").decode()

@@ -1,0 +1,194 @@
+"""Run: one execution of a graph, forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .costs import Cost
+from .errors import GraphError, NotComputedError, StaleError
+from .feeds import admit, admit_error, batch_of, merged
+from .graph import Graph
+from .layer import Layer, Node
+from .param import Array
+from .plan import Plan, asked, check_feeds
+from .record import Clock
+from .results import Results
+from .sweep import BackwardSweep, ForwardSweep
+from .views import RecordView
+from .wiring import settled
+
+Observer: TypeAlias = Callable[[Node, RecordView], None]
+
+
+class Run(Results):
+    """One execution of a graph: a record for each node, filled by `forward`, then by `backward`.
+
+    Sweeping the same run again reuses its arrays. `seed` decides what noise layers draw. With `guard`, feeds are
+    copied, and any change of a weight between forward and backward is noticed. Training loops go without: feeds are
+    taken as they are, to be left alone until the sweeps are over, and changes of weights are noticed when an optimizer
+    or an assignment to `Param.value` made them, not when they were written into the array.
+    """
+
+    def __init__(self, graph: Graph, *, training: bool = False, seed: int | None = None, guard: bool = True):
+        super().__init__(graph, Clock(graph.next_seed() if seed is None else seed), guard)
+        self.training = training
+        self._token = object()
+
+    # ---- forward ----
+
+    def forward(
+        self,
+        feeds: Mapping[str, ArrayLike] | None = None,
+        /,
+        *,
+        until: Any = None,
+        training: bool | None = None,
+        observe: Observer | None = None,
+        **named: ArrayLike,
+    ) -> Run:
+        """Compute every node from the fed arrays, in topological order, and return this run.
+
+        Feeds go by input name; they are copied. Rows are examples; arrays of just the declared shapes are one example.
+        `until` names the nodes wanted: only they and what they depend on are computed and asked for. `observe(node,
+        record)` is called after each node. Raises FeedError for feeds that don't fit, LayerError where a layer fails.
+        """
+        if feeds is not None:
+            named = merged(feeds, named)
+        token = self._token = object()
+        self.forward_done, self.backward_done = 0, -1
+        self.clock.sweep += 1
+        self.training = self.training if training is None else bool(training)
+        until = settled(until)
+        plan = self._plan
+        if plan is None or plan.asked != asked(self.graph, until, self.training):
+            check_feeds(self.graph, named, until)
+            plan = self._plan = Plan(self.graph, until, self.training)
+        sweep = self._fed(plan, named)
+        weights = plan.weights(self._guard)
+        sweep.run(None if observe is None else self._observer(observe, token, "forward_done", sweep.place))
+        self._check_alone(token)
+        self._weights = weights
+        self.forward_done = len(plan.order)
+        return self
+
+    def _fed(self, plan: Plan, named: Mapping[str, Any]) -> ForwardSweep:
+        """Hand the feeds to the inputs, in a sweep with empty records if the plan or the batch size is new."""
+        sweep = self._forward
+        if sweep is None or sweep.plan is not plan or len(named) != len(sweep.inbox):
+            return self._admitted(plan, named)
+        for name, shape, dtype, held, k in sweep.inbox:
+            array = named.get(name)
+            if type(array) is not np.ndarray or array.shape != shape or array.dtype != dtype:
+                return self._admitted(plan, named)
+            if self._guard or sweep.single:
+                np.copyto(held, array)
+            else:
+                sweep.outputs[k] = array
+        return sweep
+
+    def _admitted(self, plan: Plan, named: Mapping[str, Any]) -> ForwardSweep:
+        check_feeds(self.graph, named, plan.asked[2])
+        arrays = {node: admit(node, named[node.name]) for node in plan.inputs}
+        m, single = batch_of(arrays)
+        sweep = self._forward
+        if sweep is None or sweep.plan is not plan or (m, single) != (sweep.m, sweep.single):
+            sweep = self._forward = ForwardSweep(plan, m, single, self.clock)
+        for node, (_, _, _, held, k) in zip(plan.inputs, sweep.inbox, strict=True):
+            sweep.outputs[k] = sweep.records[node].a
+            np.copyto(held, arrays[node])
+        return sweep
+
+    # ---- backward ----
+
+    def backward(
+        self,
+        source: Any = None,
+        error: ArrayLike | None = None,
+        *,
+        wrt: Any = None,
+        observe: Observer | None = None,
+    ) -> Run:
+        """Send errors back from all costs, or from `source` with a given error, and return this run.
+
+        `source` is a node or name with `error` of its output's shape, or a mapping of several to their errors. Errors
+        go wherever a Param that isn't frozen, or a node named in `wrt` (an input, say), stands before. Doing it twice
+        gives the same numbers. Raises StaleError when the forward sweep is missing, unfinished or outdated.
+        """
+        forward = self.current()
+        seeds = forward.cost_seeds if source is None and error is None else self._seeds(forward, source, error)
+        wrt = settled(wrt)
+        wish = (seeds.keys(), wrt, Layer.edition)
+        sweep = self._backward
+        if sweep is None or sweep.forward is not forward or sweep.wish != wish:
+            if not seeds and source is not None:
+                raise GraphError("the mapping of errors names no node to go back from")
+            if not seeds:
+                why = "this run stopped before the cost" if self.graph.costs else "the graph has no cost, see g.cost"
+                raise GraphError(f"{why}: call run.backward('h1', error) to go back from a node with a given error")
+            wanted = [self.ran(node) for node in self.graph.resolve(wrt)]
+            self._backward, self.backward_done = None, -1
+            sweep = self._backward = BackwardSweep(forward, list(seeds), wanted, wish)
+        token = self._token = object()
+        self.backward_done = 0
+        sweep.run(seeds, None if observe is None else self._observer(observe, token, "backward_done", sweep.place))
+        self._check_alone(token)
+        if self._guard:
+            self.backward_done = 0
+            self.current()
+        self.backward_done = len(sweep.steps)
+        return self
+
+    def _seeds(self, forward: ForwardSweep, source: Any, error: ArrayLike | None) -> dict[Node, Array]:
+        if source is None:
+            raise GraphError("an error was given without the node it belongs to: run.backward('h1', error)")
+        given = source.items() if isinstance(source, Mapping) else [(source, error)]
+        seeds: dict[Node, Array] = {}
+        for key, value in given:
+            node = self.ran(key)
+            if node in seeds:
+                raise GraphError(f"two errors were given for {node.name!r}")
+            if value is None and not isinstance(node.layer, Cost):
+                raise GraphError(f"{node.name!r} is no cost: give the error to go back from, of its output's shape")
+            seeds[node] = forward.ones if value is None else admit_error(node, value, forward.m, forward.single)
+        return seeds
+
+    # ---- both ----
+
+    def _check_alone(self, token: object) -> None:
+        """Raise StaleError when another sweep of this run began in the middle of the one with this token."""
+        if self._token is not token:
+            self.forward_done, self.backward_done = 0, -1
+            raise StaleError("this run was swept anew in the middle of a sweep: make another run, with g.forward(…)")
+
+    def _observer(
+        self, observe: Observer, token: object, progress: str, place: Mapping[Node, int]
+    ) -> Callable[[Node], None]:
+        def reached(node: Node) -> None:
+            setattr(self, progress, place[node] + 1)
+            observe(node, RecordView(self, node))
+            self._check_alone(token)
+
+        return reached
+
+    # ---- for optimizers ----
+
+    def trained(self) -> BackwardSweep:
+        """The finished backward sweep, with each Param's shares of its gradient.
+
+        Raises NotComputedError when the backward sweep is missing or unfinished.
+        """
+        sweep = self.swept_back()
+        if self.backward_done < len(sweep.steps):
+            raise NotComputedError("the backward sweep was interrupted: call run.backward() again")
+        return sweep
+
+    def commit(self) -> None:
+        """Let layers take over what this training sweep left behind (running statistics); optimizers call it."""
+        sweep = self.swept()
+        if sweep.plan.training:
+            for layer, at in sweep.committers:
+                layer.commit(at)

@@ -1,0 +1,166 @@
+"""The check of a graph end to end, as one function of its Params and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .costs import Cost
+from .differences import Piece, Verdict, along, judge
+from .errors import NoPathError
+from .graph import Graph
+from .layer import Input, Node
+from .param import Array, Param
+from .probe import same
+from .record import Record
+from .run import Run
+from .schedule import reaches
+
+DIRECTIONS = 3  # through all Params together
+LEAVES = 32  # Params and inputs that are compared one by one, too: a choice of them when there are more
+
+
+class Whole:
+    """C as a function of a graph's Params and inputs, computed by a plain sweep of its own for comparison with a run.
+
+    Without a cost it is Σ R ⊙ outputs, with random errors R. What enters where no error flows (targets, StopGradient)
+    is held at the run's values.
+    """
+
+    def __init__(self, run: Run, rng: np.random.Generator):
+        self.run = run
+        self.rng = rng
+        self.order = [view.node for view in run]
+        self.seeds = seeds_of(run.graph)
+        self.weights = [
+            np.ones(run.m) if isinstance(node.layer, Cost) else rng.standard_normal((run.m, *node.shape))
+            for node in self.seeds
+        ]
+        self.weight = np.concatenate([weight.ravel() for weight in self.weights]) / run.m
+        outputs = run.swept().outputs
+        self.fed = {node: outputs[node.id].copy() for node in self.order if isinstance(node.layer, Input)}
+        self.held = self._hold()
+
+    def _hold(self) -> dict[tuple[Node, int], Array]:
+        """What enters as a constant though it depends on Params or inputs."""
+        varying: set[Node] = set()
+        held = {}
+        for node in self.order:
+            closed = node.layer.constant_inputs
+            if node.dtype.kind == "f" and (
+                isinstance(node.layer, Input)
+                or node.layer.params
+                or any(source in varying for slot, source in enumerate(node.inputs) if slot not in closed)
+            ):
+                varying.add(node)
+            for slot, source in enumerate(node.inputs):
+                if slot in closed and source in varying:
+                    held[node, slot] = self.run.swept().outputs[source.id].copy()
+        return held
+
+    def sweep(self) -> dict[Node, Array]:
+        """Every node's output for the Params and inputs as they are now, with the run's random numbers."""
+        run, outputs = self.run, dict[Node, Array](self.fed)
+        for node in self.order:
+            if isinstance(node.layer, Input):
+                continue
+            at = Record(run.swept().ones, run.training, run.clock, node.id)
+            at.inputs = tuple(self.held.get((node, slot), outputs[u]) for slot, u in enumerate(node.inputs))
+            outputs[node] = node.layer.forward(at, *at.inputs)
+        return outputs
+
+    def output(self) -> Array:
+        """What is differentiated, as one flat array; NaN where a layer fails."""
+        try:
+            outputs = self.sweep()
+        except Exception:  # a step may leave a function's domain; the run itself went through
+            return np.full(self.weight.size, np.nan)
+        return np.concatenate([outputs[node].ravel() for node in self.seeds])
+
+    def forward_differs(self) -> Node | None:
+        """The first node whose output in the run isn't what its layer makes of its inputs, if there is one."""
+        for node, output in self.sweep().items():
+            if not same(output, self.run.swept().outputs[node.id]):
+                return node
+        return None
+
+    def verdicts(self, thorough: bool, tolerance: float) -> Iterator[tuple[str, Verdict]]:
+        """Go backward, and hold run.grad against differences along random directions.
+
+        The directions lead through all Params together; when `thorough`, also through single Params and inputs.
+        """
+        run = self.run
+        costs = any(isinstance(node.layer, Cost) for node in self.seeds)
+        errors = [weight[0] if run.single else weight for weight in self.weights]
+        source = None if costs else dict(zip(self.seeds, errors, strict=True))
+        run.backward(source)
+        params = run.graph.params
+        grads = [self._sum_of_uses(param) for param in params.values()]
+        for _ in range(DIRECTIONS if params and thorough else bool(params)):
+            yield "all Params together", self._along([p.value for p in params.values()], grads, tolerance)
+        if not thorough:
+            return
+        inputs = [node for node in self.fed if node.dtype.kind == "f" and node in reaches(self.seeds)]
+        leaves: list[Any] = [*params, *inputs]
+        if len(leaves) > LEAVES:
+            leaves = [leaves[i] for i in np.sort(self.rng.choice(len(leaves), LEAVES, replace=False))]
+        for name in leaves:
+            if not isinstance(name, Node):
+                yield name, self._along([params[name].value], [self._gradient(params[name])], tolerance)
+        if inputs:
+            run.backward(source, wrt=inputs)
+        for node in leaves:
+            if isinstance(node, Node):
+                yield node.name, self._along([self.fed[node]], [run[node].error / run.m], tolerance)
+
+    def _sum_of_uses(self, param: Param) -> Array:
+        shares = [self.run[node].grad[param] for node in self.run.swept_back().uses.get(param, ())]
+        total: Array = sum(shares, np.zeros(param.shape))
+        return total / self.run.m
+
+    def _gradient(self, param: Param) -> Array:
+        try:
+            return np.array(self.run.grad(param))
+        except NoPathError:
+            return np.zeros(param.shape)
+
+    def _along(self, arrays: Sequence[Array], grads: Sequence[Array], tolerance: float) -> Verdict:
+        pieces: list[Piece] = []
+        shares = []
+        for array, grad in zip(arrays, grads, strict=True):
+            flat = array.reshape(-1)
+            moves = np.maximum(1.0, np.abs(flat)) * self.rng.choice((-1.0, 1.0), flat.size)
+            pieces.append((flat, slice(None), moves))
+            shares.append(grad.reshape(-1) * moves)
+        every = np.concatenate(shares)
+        line = along(pieces, self.output)
+        return judge(line, self.weight, float(every.sum()), float(np.linalg.norm(every)), tolerance)
+
+    def beside(self) -> Whole:
+        """The same at a point nearby, off the kinks that this one may stand on; moves the graph's Params there."""
+        graph, run = self.run.graph, self.run
+        for param in graph.params.values():
+            param.value = _moved(param.value, self.rng)
+        open_inputs = reaches(self.seeds) - {node.inputs[slot] for node, slot in self._constants()}
+        feeds: Mapping[str, Array] = {
+            node.name: _moved(x, self.rng) if node in open_inputs and node.dtype.kind == "f" else x
+            for node, x in self.fed.items()
+        }
+        if run.single:
+            feeds = {name: x[0] for name, x in feeds.items()}
+        return Whole(graph.forward(feeds, training=run.training, seed=run.clock.seed), self.rng)
+
+    def _constants(self) -> Iterator[tuple[Node, int]]:
+        return ((node, slot) for node in self.order for slot in node.layer.constant_inputs if slot < len(node.inputs))
+
+
+def seeds_of(graph: Graph) -> list[Node]:
+    """Where errors start: the costs or, where there are none, the outputs."""
+    return graph.costs or [node for node in graph.outputs if node.inputs]
+
+
+def _moved(array: Array, rng: np.random.Generator) -> Array:
+    moved: Array = array + 1e-3 * np.maximum(1.0, np.abs(array)) * rng.standard_normal(array.shape)
+    return moved

@@ -1,0 +1,281 @@
+"""Large graphs: nothing recurses, nothing costs more than nodes and edges, nothing is kept. Promise 17."""
+
+import contextlib
+import copy
+import gc
+import pickle
+import sys
+import time
+import tracemalloc
+import weakref
+
+import numpy as np
+import pytest
+from oddities import Scale, close, deep, fed
+
+import minigraph as mg
+from minigraph.costs import Quadratic
+from minigraph.errors import GraphError
+from minigraph.layers import Add, Dense, Identity
+from minigraph.schedule import topological
+
+
+@contextlib.contextmanager
+def shallow(depth=150):
+    """So little stack that a recursion as deep as the graph is noticed at once."""
+    before, frame, used = sys.getrecursionlimit(), sys._getframe(), 0
+    while frame is not None:
+        frame, used = frame.f_back, used + 1
+    sys.setrecursionlimit(used + depth)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+class Counted(Scale):
+    """a = x p², counting what is asked of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = {"forward": 0, "backward": 0}
+
+    def forward(self, at, x):
+        self.calls["forward"] += 1
+        return super().forward(at, x)
+
+    def backward(self, at, error):
+        self.calls["backward"] += 1
+        return super().backward(at, error)
+
+
+def long_chain(count):
+    g = mg.Graph(seed=0)
+    node, layer = g.input("x", 2), Scale()
+    for i in range(count):
+        node = (layer if i % 2 else Identity())(node)
+    g.cost(Quadratic(), node, name="cost")
+    return g
+
+
+def walked(count):
+    """Do everything to a chain that walks along it, and return how long it took."""
+    began = time.perf_counter()
+    with shallow():
+        g = long_chain(count)
+        feeds = {"x": np.full((2, 2), 0.5), "t": np.zeros((2, 2))}
+        assert len(topological(g.nodes)) == count + 3
+        run = g.forward(feeds).backward(wrt="x")
+        assert np.array_equal(run["x"].delta, np.full((2, 2), 0.5))
+        p = g.nodes[2].layer.p
+        close(run.grad(p), np.full(2, 0.5 * 0.5 * 2.0 * (count // 2)))
+        mg.SGD(1e-9).step(run)
+        run.forward(feeds).backward()
+        assert g.validate(feeds) == []
+        assert len(g.summary().splitlines()) == count + 8
+        assert len(g.edges) == count + 2
+        assert repr(run["cost"])
+        for twin in (g.copy(), pickle.loads(pickle.dumps(g)), copy.deepcopy(g)):
+            assert len(twin.nodes) == count + 3
+            assert twin.nodes[-2].layer is twin.nodes[-2].layer
+            twin_p = next(iter(twin.params.values()))
+            assert twin_p is not p
+            assert all(node.layer.p is twin_p for node in twin.nodes[2:-2:2])
+        block = mg.Graph("outer")
+        g.output(g.nodes[-3])
+        block.output(g(block.input("x", 2)))
+        assert len(block.nodes) == count + 1
+        with pytest.raises(GraphError, match="no node"):
+            g["nowhere at all"]
+        del g, run, twin, block
+        gc.collect()
+    return time.perf_counter() - began
+
+
+def test_promise_17_a_chain_of_20_000_nodes_is_walked_without_recursion():
+    walked(20_000)
+
+
+@pytest.mark.slow
+def test_promise_17_a_chain_of_100_000_nodes_takes_ten_times_as_long_as_one_of_10_000():
+    walked(1000)
+    short, long = min(walked(10_000) for _ in range(2)), walked(100_000)
+    assert long < 30 * short
+
+
+@pytest.mark.parametrize("shape", ["chain", "doublings", "diamonds", "wide"])
+def test_promise_17_each_node_is_called_once_a_sweep(shape):
+    g, layers = mg.Graph(seed=0), []
+
+    def counted(node):
+        layers.append(Counted())
+        return layers[-1](node)
+
+    h = counted(g.input("x", 2))
+    if shape == "wide":
+        h = Add()(*(counted(h) for _ in range(200)))
+    for _ in range(200 if shape == "chain" else 30 if shape != "wide" else 0):  # 30 doublings have 2^30 paths
+        if shape == "chain":
+            h = counted(h)
+        elif shape == "doublings":
+            h = counted(Add()(h, h))
+        else:
+            h = Add()(counted(h), counted(h))
+    g.cost(Quadratic(), h)
+    run = g.forward(x=np.zeros((2, 2)), t=np.zeros((2, 2))).backward()
+    for sweep in (1, 2):
+        assert {tuple(layer.calls.values()) for layer in layers} == {(sweep, sweep)}
+        run.forward(x=np.zeros((2, 2)), t=np.zeros((2, 2))).backward()
+    copy.deepcopy(g)
+    pickle.dumps(g)
+    g.validate()
+    assert {tuple(layer.calls.values()) for layer in layers} == {(3, 3)}
+
+
+def test_promise_17_thirty_doublings_are_right_and_instant():
+    g = mg.Graph(seed=0)
+    node = g.input("x", ())
+    for _ in range(30):
+        node = Add()(node, node)
+    g.output(node)
+    began = time.perf_counter()
+    run = g.forward(x=3.0)
+    assert run[node].a == 3.0 * 2**30
+    assert run.backward(node, 1.0, wrt="x")["x"].delta == 2**30
+    assert "31 nodes, 60 edges" in g.summary()
+    assert time.perf_counter() - began < 1.0
+
+
+def lines_run(call):
+    """How many lines of the package a call runs: its cost, whatever else the machine does."""
+    package, lines = mg.__name__, 0
+
+    def trace(frame, event, arg):
+        nonlocal lines
+        if frame.f_globals.get("__name__", "").partition(".")[0] != package:
+            return None
+        lines += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def star(count):
+    """As many inputs, all through one layer, all into one sum, and each into a cost of its own with one target."""
+    g, layer = mg.Graph(seed=0), Scale()
+    nodes = [layer(g.input(f"x{i}", 2)) for i in range(count)]
+    g.cost(Quadratic(), Add()(*nodes), name="cost")
+    for node in nodes:
+        g.cost(Quadratic(), node)
+    return g
+
+
+def ones(g, m=1):
+    return {node.name: np.ones((m, 2)) for node in g.inputs}
+
+
+WALKS = {
+    "build": lambda g, run: (long_chain if len(g.inputs) == 2 else star)(len(g.nodes) // 3),
+    "forward": lambda g, run: g.forward(ones(g)),
+    "again": lambda g, run: run.forward(ones(g)),
+    "another batch size": lambda g, run: run.forward(ones(g, 2)),
+    "backward": lambda g, run: run.backward(wrt=g.inputs[0]),
+    "gradient": lambda g, run: run.grad(g.params.popitem()[1]),
+    "per use": lambda g, run: run.grad(g.params.popitem()[1], per="use"),
+    "per example": lambda g, run: run.grad(g.params.popitem()[1], per="example"),
+    "records": lambda g, run: [(view.a, view.state) for view in run],
+    "validate": lambda g, run: g.validate(["t"], until="cost"),
+    "summary": lambda g, run: g.summary(),
+    "copy": lambda g, run: g.copy(),
+    "pickle": lambda g, run: pickle.loads(pickle.dumps(g)),
+    "block": lambda g, run: g(*map(mg.Graph("outer").input, g.names.nodes, [2] * len(g.free_inputs))),
+    "step": lambda g, run: mg.SGD(0.1).step(run),
+    "lists": lambda g, run: (g.edges, g.inputs, g.targets, g.costs, g.outputs, g.params),
+}
+
+
+@pytest.mark.parametrize("walk", WALKS)
+@pytest.mark.parametrize("build", [long_chain, star])
+def test_promise_17_costs_grow_with_nodes_and_edges_and_no_faster(build, walk):
+    costs = []
+    for count in (50, 100, 200):
+        g = build(count)
+        run = g.forward(ones(g)).backward()
+        costs.append(lines_run(lambda g=g, run=run: WALKS[walk](g, run)))
+    assert costs[2] - costs[1] <= 2.1 * (costs[1] - costs[0]) + 10
+
+
+# ---- memory ----
+
+
+@pytest.fixture
+def no_gc():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_a_run_dies_with_its_last_reference(no_gc):
+    g = deep()
+    dead = []
+    for _ in range(100):
+        run = g.forward(fed(0), observe=lambda node, view: view.a).backward(
+            wrt="x", observe=lambda node, view: view.delta
+        )
+        view, edge, layers = run["y"], run.edge("x", "again"), [record.state for record in run]
+        run.grad(g.params["y.w"], per="example")
+        dead.append(weakref.ref(run))
+        del run, view, edge, layers
+        assert dead[-1]() is None
+    assert len(dead) == 100
+
+
+def test_a_failed_run_dies_too(no_gc):
+    g = deep()
+    run = g.forward(fed(0))
+    dead = weakref.ref(run)
+    with contextlib.suppress(GraphError):
+        run.backward("nowhere")
+    with contextlib.suppress(ValueError):
+        run.forward(x=1.0)
+    del run
+    assert dead() is None
+
+
+def test_a_hundred_training_steps_do_not_grow(no_gc):
+    g = mg.Sequential(20, Dense(50, "tanh"), Dense(20), cost=Quadratic(), seed=0)
+    x = np.ones((100, 20))
+    run, sgd = mg.Run(g, training=True), mg.SGD(0.01, momentum=0.9)
+
+    def steps(count, fresh):
+        for _ in range(count):
+            sgd.step((g.forward(x=x, t=x) if fresh else run.forward(x=x, t=x)).backward())
+
+    for fresh in (False, True):
+        steps(10, fresh)
+        tracemalloc.start()
+        try:
+            steps(5, fresh)
+            before = tracemalloc.get_traced_memory()[0]
+            steps(100, fresh)
+            grown = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+        assert grown < 60_000  # one array of the hidden layer for each step would be 4,000,000
+        assert not gc.garbage
+
+
+def test_a_graph_dies_when_nobody_holds_it():
+    g = deep()
+    g.forward(fed(0)).backward()
+    dead = weakref.ref(g)
+    del g
+    gc.collect()
+    assert dead() is None
