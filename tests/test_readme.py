@@ -1,0 +1,48 @@
+"""What the README and the examples publish is run."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pygraphviz", reason="pygraphviz, of the extra draw, is not installed")
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def run(folder, *command):
+    return subprocess.run(
+        [sys.executable, "-W", "error", *command], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_readme_example_runs_and_draws(tmp_path):
+    [example] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len([line for line in example.splitlines() if line.strip() and "import" not in line]) <= 15
+    done = run(tmp_path, "-c", example)
+    assert done.returncode == 0, done.stderr
+    assert "(10, 6) (6, 4)" in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gradient_flow.svg", "network.svg"]
+
+
+@pytest.mark.parametrize("path", [p for p in EXAMPLES if p.name != "nielsen_mnist.py"], ids=lambda path: path.stem)
+def test_example_runs_draws_and_is_short(path, tmp_path):
+    done = run(tmp_path, str(path))
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("*.svg"))) == 2
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "MINIGRAPH_DATA" not in os.environ, reason="MINIGRAPH_DATA names no folder with the full MNIST files"
+)
+def test_the_books_experiment_ends_where_the_books_program_ends(tmp_path):
+    done = run(tmp_path, str(ROOT / "examples" / "nielsen_mnist.py"))
+    assert done.returncode == 0, done.stderr
+    accuracy = float(re.search(r"([\d.]+)% after", done.stdout)[1])
+    assert 94.5 <= accuracy <= 95.7
