@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .errors import GraphError, StaleError
-from .param import Array, Param
+from .param import Array, Param, moment
 from .run import Run
 from .sweep import BackwardSweep
 
@@ -50,11 +50,13 @@ class SGD:
             self._scaled = np.empty_like(sweep.flat)
             self._pieces = sweep.pieces_of(self._scaled)
         plain = not (self.momentum or self.weight_decay)
-        np.multiply(sweep.gradients(), (self.lr if plain else 1.0) / run.m, out=self._scaled)
+        np.multiply(sweep.gradients(), (self.lr if plain else 1.0) / sweep.forward.m, out=self._scaled)
+        now = moment()
         for param, pieces in self._pieces:
+            value = param.value
             for piece in pieces if plain else [self._velocity_of(param, pieces)]:
-                np.subtract(param.value, piece, out=param.value)
-            param.version += 1
+                np.subtract(value, piece, out=value)
+            param.version = now
         run.commit()
 
     def _velocity_of(self, param: Param, pieces: list[Array]) -> Array:

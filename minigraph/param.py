@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,6 +13,14 @@ from .errors import ShapeError
 
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
+
+
+_moments = count(1)
+
+
+def moment() -> int:
+    """A number larger than all before: Params say with it when they changed, runs when they went forward."""
+    return next(_moments)
 
 
 class Param:
@@ -29,7 +38,7 @@ class Param:
             raise ShapeError(f"Param {name!r} takes a float array with at least one axis, got {array!r}")
         self._value = array
         self.name = name
-        self.version = 0
+        self.version = moment()
 
     @property
     def value(self) -> Array:
@@ -64,7 +73,7 @@ class Param:
 
     def touch(self) -> None:
         """Say that the value was changed, so that no run goes backward with new weights and old activations."""
-        self.version += 1
+        self.version = moment()
 
     def fingerprint(self) -> tuple[int, int]:
         """Version and checksum: equal as long as nobody changed the value, by whichever way."""
@@ -74,6 +83,9 @@ class Param:
         """Convert the array to another float dtype, in place of the old array."""
         self._value = self._value.astype(dtype)
         self.touch()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._value, self.name)  # a version means nothing in another process
 
     def __repr__(self) -> str:
         return f"Param({self.name!r}, shape={self.shape}, dtype={self.dtype})"

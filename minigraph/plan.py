@@ -9,7 +9,7 @@ from .costs import Cost
 from .errors import FeedError, GraphError, GraphWarning
 from .graph import Graph
 from .layer import Input, Layer, user_frame
-from .param import Param
+from .param import Param, moment
 from .schedule import ancestors, topological
 
 
@@ -34,11 +34,15 @@ class Plan:
         """The distinct Params of the layers as they are now."""
         return list({param: None for node in self.order for param in node.layer.params.values()})
 
-    def weights(self, closely: bool) -> list[Any]:
-        """What tells whether a Param changed: its version and, looking closely, a checksum of its elements."""
-        if closely:
-            return [param.fingerprint() for param in self.params]
-        return [param.version for param in self.params]
+    def weights(self, closely: bool) -> Any:
+        """What `changed` needs to know of the Params as they are now; looking closely, checksums of their elements."""
+        return [param.fingerprint() for param in self.params] if closely else moment()
+
+    def changed(self, weights: Any) -> list[Param]:
+        """The Params that changed since."""
+        if isinstance(weights, int):
+            return [param for param in self.params if param.version > weights]
+        return [param for param, before in zip(self.params, weights, strict=True) if param.fingerprint() != before]
 
 
 def asked(graph: Graph, until: Any, training: bool) -> tuple[Any, ...]:

@@ -29,7 +29,7 @@ class Results:
         self.forward_done = 0  # how many nodes the current sweeps have computed; −1: not begun
         self.backward_done = -1
         self._plan: Plan | None = None
-        self._weights: list[Any] = []
+        self._weights: Any = None
         self._forward: ForwardSweep | None = None
         self._backward: BackwardSweep | None = None
 
@@ -77,9 +77,8 @@ class Results:
             raise StaleError("the graph was changed after the forward sweep: make a new run with g.forward(…)")
         if plan.asked[1] != Layer.edition and plan.params_now() != plan.params:
             raise StaleError("a layer was given another Param after the forward sweep: call run.forward(…) again")
-        now = plan.weights(self._guard)
-        if now != self._weights:
-            changed = {p for p, new, old in zip(plan.params, now, self._weights, strict=True) if new != old}
+        changed = plan.changed(self._weights)
+        if changed:
             names = ", ".join(name for name, p in self.graph.params.items() if p in changed)
             raise StaleError(f"{names} changed after the forward sweep: call run.forward(…) again before backward")
         return sweep

@@ -3,12 +3,15 @@
 import copy
 import pickle
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import minigraph as mg
 from minigraph import Param
+from minigraph.costs import Quadratic
 from minigraph.errors import ShapeError
 from minigraph.layers import Dense
 
@@ -93,6 +96,18 @@ def test_the_version_counts_assignments_and_touches(p):
     versions.append(p.version)
     assert len(set(versions)) == 4
     assert versions == sorted(versions)
+
+
+def test_a_param_that_comes_from_another_process_is_not_taken_for_changed():
+    g = mg.Sequential(2, Dense(1), cost=Quadratic())
+    code = (
+        "import pickle, sys, numpy as np\n"
+        "g = pickle.load(sys.stdin.buffer)\n"
+        "g.forward(x=np.ones((1, 2)), t=np.ones((1, 1))).backward()"
+    )
+    for _ in range(1000):
+        g["dense"].layer.w.touch()
+    subprocess.run([sys.executable, "-c", code], input=pickle.dumps(g), check=True)
 
 
 def test_the_fingerprint_changes_by_whichever_way_the_value_does(p):
