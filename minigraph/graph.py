@@ -17,6 +17,7 @@ from .errors import GraphError, LayerError, MinigraphError, ShapeError
 from .feeds import merged
 from .layer import Input, Layer, Node, graph_of, user_line
 from .layers import StopGradient
+from .record import whole
 from .schedule import Problem, problems
 from .wiring import Wiring
 
@@ -36,9 +37,7 @@ class Graph(Wiring):
         super().__init__(name)
         self.dtype = _float_dtype(dtype, f"graph {name!r}")
         self.seed = seed
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
-            raise GraphError(f"graph {name!r} takes a whole number of 0 or more as its seed, or None, got {seed!r}")
-        self._entropy = np.random.SeedSequence(seed).entropy
+        self._entropy = np.random.SeedSequence(None if seed is None else whole(seed, f"graph {name!r}")).entropy
         self.rng = np.random.default_rng(self._entropy)
         self._runs = 0
         self.warned: int | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -69,8 +69,8 @@ class Layer:
 
     @property
     def params(self) -> dict[str, Param]:
-        """The layer's Params by attribute name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Param)}
+        """The layer's Params by attribute name; those in a list, a dict or a layer of its own as "ws.0", "inner.w"."""
+        return dict(pair for name, value in vars(self).items() for pair in _params_in(name, value))
 
     def param(
         self,
@@ -120,6 +120,16 @@ class Layer:
     def __rrshift__(self, nodes: Sequence[Node]) -> Node:
         """`(u, v) >> layer`: the same as layer(u, v)."""
         return self(*nodes)
+
+
+def _params_in(name: str, value: Any) -> Iterator[tuple[str, Param]]:
+    if isinstance(value, Param):
+        yield name, value
+    elif isinstance(value, Layer):
+        yield from ((f"{name}.{inner}", param) for inner, param in value.params.items())
+    elif isinstance(value, (list, tuple, dict)):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _params_in(f"{name}.{key}", part)
 
 
 @dataclass(eq=False)

@@ -33,6 +33,9 @@ class Results:
         self._forward: ForwardSweep | None = None
         self._backward: BackwardSweep | None = None
 
+    def __reduce__(self) -> Any:
+        raise GraphError("a run is not copied or pickled: copy or pickle its graph, and make a run with g.forward(…)")
+
     @property
     def m(self) -> int:
         """Number of examples of the last forward sweep."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
@@ -56,6 +57,20 @@ class Wiring:
         """Take back the node that was added last."""
         del self.names.nodes[self.nodes.pop().name]
         self.edition += 1
+
+    def __iter__(self) -> Iterator[Node]:
+        """The nodes, in the order they were added."""
+        return iter(list(self.nodes))
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a node of that name, or that node."""
+        return name.graph is self if isinstance(name, Node) else self.names.nodes.get(str(name)) is not None
 
     def __getitem__(self, name: str | Node) -> Node:
         """The node of that name; raises GraphError with the names that come near."""
