@@ -15,7 +15,7 @@ Piece: TypeAlias = tuple[Array, Any, Any]
 """A flat array, the places in it that move, and how far each moves when t grows by 1."""
 
 STEP = float(np.finfo(float).eps ** (1 / 3))  # here rounding and curvature spoil a central difference equally
-LADDER = STEP * 3.7 ** np.arange(3.0, -10.0, -1.0)  # no power of 2, as rounding errors are multiples of such
+LADDER = STEP * 4.0 ** np.arange(3.0, -10.0, -1.0)
 SMALL = 1e-3  # of an array's root mean square: below, numbers needn't be right in relation to themselves
 UNDERFLOW = float(np.finfo(float).tiny / np.finfo(float).eps)  # below, floats lose digits
 PATIENCE = 8  # numbers of one array that are looked at closely before disagreement is believed at a glance

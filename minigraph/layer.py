@@ -32,7 +32,8 @@ class Layer:
         forward(self, at, *inputs) -> array         m rows in, m rows out; save what backward needs on `at`
         backward(self, at, error) -> array(s)       one error an input, None where nothing can flow; set at.grad[param]
 
-    `error` is Σ_x ∂C_x/∂(output). Never write into an array that was handed in.
+    `error` is Σ_x ∂C_x/∂(output). Never write into an array that was handed in. A `frozen` layer's Params count as
+    constants: its uses add nothing to the gradient of a Param that it shares with other layers.
     """
 
     name: str | None = field(default=None, kw_only=True)

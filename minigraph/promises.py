@@ -16,7 +16,7 @@ from .record import Clock
 
 def forward_faults(probe: Probe) -> Iterator[str]:
     """What the layer's forward does that its contract forbids, in words."""
-    inputs, before = copies(probe.inputs), _state(probe.layer)
+    inputs, before = copies(probe.inputs), _weights(probe.layer)
     first = np.array(probe.forward(probe.record(), inputs))
     yield from _written("forward", probe.inputs, inputs)
     yield from _rewritten("forward", probe.layer, before)
@@ -32,7 +32,7 @@ def forward_faults(probe: Probe) -> Iterator[str]:
 
 def backward_faults(probe: Probe, error: Array) -> Iterator[str]:
     """What the layer's backward does that its contract forbids, in words; raises LayerError where it fails."""
-    at, inputs, given, before = probe.record(), copies(probe.inputs), error.copy(), _state(probe.layer)
+    at, inputs, given, before = probe.record(), copies(probe.inputs), error.copy(), _weights(probe.layer)
     output = probe.forward(at, inputs)
     kept, entered = np.array(output), copies(inputs)
     first = probe.backward(at, given)
@@ -122,14 +122,18 @@ def _written(direction: str, before: Sequence[Array], after: Sequence[Array]) ->
 
 
 def _rewritten(direction: str, layer: Layer, before: dict[str, Any]) -> Iterator[str]:
-    for name in layer.params:
-        if before.get(name) != _token(getattr(layer, name)):
+    for name, token in _weights(layer).items():
+        if before.get(name) != token:
             yield f"{direction} writes into its Param {name}: only optimizers change Params"
 
 
 def _where(now: Array, before: Array) -> str:
     place = np.argwhere(now != before)[0]
     return f"at index {tuple(int(k) for k in place)}"
+
+
+def _weights(layer: Layer) -> dict[str, Any]:
+    return {name: _token(param) for name, param in layer.params.items()}
 
 
 def _state(layer: Layer) -> dict[str, Any]:

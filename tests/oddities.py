@@ -1,5 +1,6 @@
 """Layers made for tests, graphs around them, and derivatives taken as differences."""
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,3 +163,25 @@ def alike(run, other):
     assert one.keys() == two.keys()
     for key in one:
         assert np.array_equal(one[key], two[key]), key
+
+
+def lines_run(call, most=1_000_000):
+    """How many lines of the package a call runs: its cost, whatever else the machine does."""
+    package, lines = mg.__name__, 0
+
+    def trace(frame, event, arg):
+        nonlocal lines
+        if frame.f_globals.get("__name__", "").partition(".")[0] != package:
+            return None
+        lines += event == "line"
+        if lines > most:  # rather than run for ever
+            raise AssertionError(f"more than {most} lines")
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return lines

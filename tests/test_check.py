@@ -151,6 +151,22 @@ def writing_into_input(self, at, x):
     return Plain.forward(self, at, x)
 
 
+def writing_into_input_later(self, at, delta):
+    grad = delta.T @ at.inputs[0]
+    at.inputs[0][1] = 0.0
+    return grad
+
+
+def writing_into_bias_later(self, at, delta):
+    self.b.value[2] += 0.1
+    return delta.sum(axis=0)
+
+
+def writing_into_ones(self, at, delta):
+    at.ones *= 2
+    return at.ones @ delta / 2
+
+
 def writing_into_weights(self, at, x):
     self.w.value[0] *= 1.5
     return Plain.forward(self, at, x)
@@ -235,6 +251,9 @@ BUGS = {
     "output written into": (instead(Plain, backward=writing_into_output), "writes into the output of forward"),
     "input written into": (instead(Plain, forward=writing_into_input), "forward writes into its input 0"),
     "weights written into": (instead(Plain, forward=writing_into_weights), "forward writes into its Param w"),
+    "input written into later": (instead(Plain, for_w=writing_into_input_later), "backward writes into its input 0"),
+    "bias written into later": (instead(Plain, for_b=writing_into_bias_later), "backward writes into its Param b"),
+    "ones written into": (instead(Plain, for_b=writing_into_ones), "backward failed with ValueError"),
     "gradient adds up": (instead(Plain, for_b=adding_up), "backward gives other numbers when it is called again"),
     "state on the layer": (
         instead(Plain, forward=keeping_on_the_layer, for_w=lambda self, at, d: d.T @ self.x),
@@ -263,6 +282,14 @@ def test_a_bug_is_found_at_its_node_and_nowhere_else(make, found):
         assert any(finding.kind == "contract" and found in finding.message for finding in report.failures), str(report)
     assert "planted" in str(report)
     assert "test_check.py:" in report.failures[0].source
+
+
+@pytest.mark.parametrize(
+    "bug", ["error written into", "input written into", "input written into later", "random numbers of its own"]
+)
+def test_right_numbers_that_break_a_promise_are_told_from_wrong_ones(bug):
+    report = check(mg.Sequential(WIDTH, BUGS[bug][0](), seed=0), x=normal(5, WIDTH))
+    assert {finding.kind for finding in report.failures} == {"contract"}, str(report)
 
 
 def test_every_example_that_leaks_into_another_is_seen():
@@ -396,6 +423,14 @@ def test_answers_that_change_when_less_is_asked_for():
     assert "the layer is frozen" in report.failures[0].message
 
 
+def test_training_and_inference_are_checked_apart():
+    wrong = instead(Plain, for_b=lambda self, at, d: d.sum(axis=0) * (2 if at.training else 1))()
+    g = mg.Sequential(3, wrong, cost=Quadratic(), seed=0)
+    feeds = {"x": normal(4, 3), "t": normal(4, WIDTH)}
+    assert check(g, feeds)
+    assert not check(g, feeds, training=True)
+
+
 # ---- no false alarms ----
 
 
@@ -488,7 +523,7 @@ def test_the_first_node_that_makes_nan_is_named():
     h = h >> Dense(2, name="after")
     g.cost(Quadratic(), h, target="t")
     report = check(g, x=normal(4, 3), t=normal(4, 2))
-    assert [(finding.kind, finding.node) for finding in report.failures] == [("not finite", "log")]
+    assert [(finding.kind, finding.node) for finding in report.findings] == [("not finite", "log")]
     assert report.skipped == ["log", "after", "quadratic"]
     assert report.checked.nodes == 1
     assert "nan at (0, " in str(report)

@@ -8,6 +8,7 @@ import pytest
 import minigraph as mg
 from minigraph.check import check
 from minigraph.costs import Quadratic, SoftmaxCrossEntropy
+from minigraph.differences import judge
 from minigraph.layers import Activation, Dense, Softmax, Subtract
 
 
@@ -25,8 +26,9 @@ def normal(*shape, seed=0):
         (Activation("softplus"), np.array([-30.0, -12.0, 40.0, 1e5])),
         (Activation((lambda z: np.tanh(1e5 * z), lambda z: 1e5 / np.cosh(1e5 * z) ** 2)), normal(8) * 1e-5),
         (Activation((lambda z: z**2, lambda z: 2 * z)), np.array([1e8, 1e-8, 1.0, 0.0])),
-        (Activation((lambda z: z + 1e6, np.ones_like)), normal(4)),
-        (Activation((np.log, np.reciprocal)), np.array([1e-7, 1e-3, 1e3, 1e9])),
+        (Activation((lambda z: z + 1e8, np.ones_like)), normal(4)),
+        (Activation((lambda z: 1e-314 * np.sin(z), lambda z: 1e-314 * np.cos(z))), normal(4)),
+        (Activation((np.log, np.reciprocal)), np.array([1e-7] * 9 + [1e-3, 1e3, 1e9])),
         (Activation((np.sqrt, lambda z: 0.5 / np.sqrt(z))), np.array([1e-8, 1e-5, 1.0])),
         (Dense(3, weights="zeros"), normal(4)),
         (Softmax(), np.array([50.0, 0.0, -50.0, 25.0])),
@@ -45,7 +47,7 @@ def test_saturated_steep_and_offset_functions(layer, x):
     [
         (lambda z: np.tanh(1e5 * z), lambda z: 1.3e5 / np.cosh(1e5 * z) ** 2, normal(8) * 1e-5),
         (lambda z: 1e-9 * np.sin(z), lambda z: 1.1e-9 * np.cos(z), normal(8)),
-        (lambda z: z + 1e6, lambda z: 1.01 + 0 * z, normal(8)),
+        (lambda z: z + 1e8, lambda z: 1.01 + 0 * z, normal(8)),
         (np.sin, lambda z: np.cos(z) + 3e-6, normal(8)),
         (np.tanh, lambda z: 0 * z, normal(8)),
         (np.log, lambda z: 2 / z, 10.0 ** np.array([-7, -7.1, -7.2, -7.3])),
@@ -72,6 +74,20 @@ def test_a_number_may_be_small_beside_others():
     x = np.array([[-3.0, 0.0, 3.0]])  # slopes from 4e-4 to 2e4
     report = check(mg.Sequential(3, Activation(f)), x=x)
     assert {finding.index for finding in report.failures} >= {(0, 1), (0, 2)}
+
+
+def test_functions_whose_values_are_steps_of_rounding():
+    """ln(1 + c e^t), of which 1 + c e^t leaves few digits: claims are right, then off by half."""
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        c, here = 10.0 ** rng.uniform(-17, -7), rng.normal()
+
+        def line(t, c=c, here=here):
+            return np.array([np.log(1 + c * np.exp(here + t))])
+
+        slope = c * np.exp(here)
+        assert judge(line, np.ones(1), slope, 0.0, 1e-6).ok
+        assert not judge(line, np.ones(1), 1.5 * slope, 0.0, 1e-6).ok or c < 1e-9
 
 
 # ---- kinks ----
@@ -141,12 +157,12 @@ def test_kinks_excuse_nothing_smooth():
 
 
 def test_a_chain_of_kinks_leaves_no_bounds_and_is_checked_beside_them():
-    g = mg.Sequential(4, Dense(3, "relu"), Dense(5, "relu"), Dense(5, "relu"), cost=Quadratic(), seed=4)
-    x = normal(6, 4)
-    x[2:4] = 0.0
-    report = check(g, x=x, t=normal(6, 5))
-    assert report.ok, str(report)
-    assert any(finding.node is None for finding in report.kinks)
+    dead = Dense(3, "relu", biases=lambda shape, rng: np.full(shape, -9.0))
+    g = mg.Sequential(4, dead, Dense(5, "relu"), Dense(5, "relu"), cost=Quadratic(), seed=4)
+    for examples in ((6,), ()):
+        report = check(g, x=normal(*examples, 4), t=normal(*examples, 5))
+        assert report.ok, str(report)
+        assert any(finding.node is None for finding in report.kinks)
 
 
 def test_kinks_that_hide_each_other():

@@ -40,6 +40,18 @@ def test_promise_05_seed_node_and_sweep_decide_what_is_drawn():
     assert np.array_equal(run["noise"].r, again.forward(fed)["noise"].r)
 
 
+def test_promise_05_a_layer_may_draw_more_than_once():
+    def forward(self, at, x):
+        at.one, at.two = at.rng.random(x.shape), at.rng.random(x.shape)
+        at.rewind()
+        at.three = at.rng.random(x.shape)
+        return x
+
+    view = around(custom(forward=forward)).forward(x=X, t=T)["custom"]
+    assert not np.isclose(view.one, view.two).any()
+    assert np.array_equal(view.one, view.three)
+
+
 def test_promise_05_runs_without_a_seed_differ_and_repeat_with_the_graph():
     g, again = noisy(), noisy()
     one, two = drawn(g), drawn(g)

@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+from oddities import lines_run
 from wirings import ROWS, wired
 
 import minigraph as mg
@@ -53,10 +54,9 @@ def test_a_cycle_is_named_and_never_runs_forever(g, first, second):
     assert said[0] == said[-1]
     assert set(said) == {first, second}
     g.warned = g.edition
-    with pytest.raises(GraphError, match="cycle"):
-        g.forward(x=np.ones((1, 2)), t=np.ones((1, 2)))
-    with pytest.raises(GraphError, match="cycle"):
-        levels(g.nodes)
+    for walk in (lambda: g.forward(x=np.ones((1, 2)), t=np.ones((1, 2))), lambda: levels(g.nodes), g.summary):
+        with pytest.raises(GraphError, match="cycle"):
+            lines_run(walk, most=10_000)
 
 
 def test_consumers_come_with_their_slots(g):

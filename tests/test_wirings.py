@@ -299,6 +299,25 @@ def rebuilt_as(w, dtype):
     return twin
 
 
+@every_row
+def test_an_optimizer_moves_params_by_the_gradients_of_all_uses(name):
+    w = wired(name)
+    run, sgd = mg.Run(w.graph), SGD(0.1, momentum=0.9, weight_decay=0.01)
+    velocity = dict.fromkeys(w.graph.params, 0.0)
+    for optimizer in (SGD(0.1), sgd, sgd, sgd):
+        run.forward(w.feeds, until=w.until).backward()
+        expected = {key: param.value.copy() for key, param in w.graph.params.items()}
+        for key, param in w.graph.params.items():
+            grad = attempt_grad(run, param)
+            if grad is not None and optimizer is sgd:
+                velocity[key] = grad = 0.9 * velocity[key] + grad + 0.01 * param.value
+            if grad is not None:
+                expected[key] -= 0.1 * grad
+        optimizer.step(run)
+        for key, param in w.graph.params.items():
+            close(param.value, expected[key])
+
+
 # ---- copies, tables, determinism ----
 
 COPIES = {
