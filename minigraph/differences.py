@@ -68,7 +68,7 @@ def compare(
     for i in chosen:
         verdicts.append(one(int(i)))
         doubts += not verdicts[-1].ok
-    others = np.setdiff1d(np.arange(flat.size), chosen, assume_unique=True)
+    others = np.delete(np.arange(flat.size), chosen)
     if others.size:
         moves = reach * rng.choice((-1.0, 1.0), flat.size)
         verdicts.append(_together(flat, slopes, others, moves, output, weight, tolerance))

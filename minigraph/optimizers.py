@@ -29,7 +29,7 @@ class SGD:
     weight_decay: float = 0.0
     _velocity: dict[Param, Array] = field(default_factory=dict, init=False, repr=False)
     _sweep: BackwardSweep | None = field(default=None, init=False, repr=False)
-    _taken: tuple[BackwardSweep, int] | None = field(default=None, init=False, repr=False)
+    _taken: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in (("lr", self.lr), ("momentum", self.momentum), ("weight_decay", self.weight_decay)):
@@ -42,9 +42,9 @@ class SGD:
         Raises NotComputedError when the run has not gone backward, StaleError for a second step by the same sweep.
         """
         sweep = run.trained()
-        if (sweep, run.clock.sweep) == self._taken:
+        if sweep is self._sweep and run.clock.sweep == self._taken:
             raise StaleError("this optimizer took its step for this sweep already: sweep forward and backward again")
-        self._taken = (sweep, run.clock.sweep)
+        self._taken = run.clock.sweep
         if sweep is not self._sweep:
             self._sweep = sweep
             self._scaled = np.empty_like(sweep.flat)

@@ -22,7 +22,8 @@ class Plan:
             raise GraphError("until is an empty list: leave it out to run everything, or name a node")
         active = ancestors(wanted) if wanted else set(graph.nodes)
         order = [node for node in topological(graph.nodes) if node in active]
-        self.asked = asked(graph, until, training)
+        self.asked = (graph.edition, Layer.edition, until, training)
+        """What the plan depends on: when this is the same, so is the plan."""
         self.dtype = graph.dtype
         self.training = training
         self.order = sorted(order, key=lambda node: not isinstance(node.layer, Input))
@@ -43,11 +44,6 @@ class Plan:
         if isinstance(weights, int):
             return [param for param in self.params if param.version > weights]
         return [param for param, before in zip(self.params, weights, strict=True) if param.fingerprint() != before]
-
-
-def asked(graph: Graph, until: Any, training: bool) -> tuple[Any, ...]:
-    """What a plan depends on: when this is the same, so is the plan."""
-    return graph.edition, Layer.edition, until, training
 
 
 def check_feeds(graph: Graph, feeds: Any, until: Any) -> None:

@@ -45,7 +45,7 @@ class Probe:
     def forward(self, at: Record, inputs: Sequence[Array]) -> Array:
         """The layer's forward, just as it is, on these very arrays; raises LayerError when it fails."""
         at.inputs = tuple(inputs)
-        return _called("forward", self.layer.forward, at, *inputs)  # type: ignore[no-any-return]
+        return called("forward", self.layer.forward, at, *inputs)  # type: ignore[no-any-return]
 
     def output(self) -> Array:
         """The output for the inputs as they are now, as one flat array; NaN where forward fails."""
@@ -58,7 +58,7 @@ class Probe:
         """The layer's backward after `forward`, on this very error; raises LayerError for what isn't as promised."""
         at.needs = needs or tuple(i in self.open for i in range(len(self.inputs)))
         at.error = error
-        returned = _called("backward", self.layer.backward, at, error)
+        returned = called("backward", self.layer.backward, at, error)
         several = len(self.inputs) > 1
         if several and (not isinstance(returned, (tuple, list)) or len(returned) != len(self.inputs)):
             raise LayerError(f"backward must return {len(self.inputs)} errors, one an input, got {_kind(returned)}")
@@ -130,7 +130,8 @@ def same(one: Array, two: Array) -> bool:
     return np.array_equal(one, two, equal_nan=True) or bool(np.abs(one - two).max() <= 1e-9 * size)
 
 
-def _called(direction: str, method: Any, at: Record, *arrays: Array) -> Any:
+def called(direction: str, method: Any, at: Record, *arrays: Array) -> Any:
+    """Call a layer's forward or backward; raises LayerError when it fails, whatever it raised."""
     try:
         return method(at, *arrays)
     except MinigraphError as fault:

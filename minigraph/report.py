@@ -75,7 +75,7 @@ class Report:
     checked: Checked = NOTHING
     worst: float = 0.0
     skipped: list[str] = field(default_factory=list)
-    """Names of nodes that weren't checked, as numbers that aren't finite came in."""
+    """Names of nodes that weren't checked, as they have numbers that aren't finite."""
 
     @property
     def failures(self) -> list[Finding]:
@@ -123,7 +123,7 @@ class Report:
         lines += [f"{finding.kind}: {finding}" for finding in self.failures if finding.backward is None]
         lines += [f"consequence: {finding}" for finding in self.findings if finding.kind == "consequence"]
         if self.skipped:
-            lines.append(f"not checked, as what comes in isn't finite: {_listed(self.skipped)}")
+            lines.append(f"not checked, having numbers that aren't finite: {_listed(self.skipped)}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:

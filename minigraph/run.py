@@ -14,7 +14,7 @@ from .feeds import admit, admit_error, batch_of, merged
 from .graph import Graph
 from .layer import Layer, Node
 from .param import Array
-from .plan import Plan, asked, check_feeds
+from .plan import Plan, check_feeds
 from .record import Clock
 from .results import Results
 from .sweep import BackwardSweep, ForwardSweep
@@ -64,13 +64,14 @@ class Run(Results):
         self.training = self.training if training is None else bool(training)
         until = settled(until)
         plan = self._plan
-        if plan is None or plan.asked != asked(self.graph, until, self.training):
+        if plan is None or plan.asked != (self.graph.edition, Layer.edition, until, self.training):
             check_feeds(self.graph, named, until)
             plan = self._plan = Plan(self.graph, until, self.training)
         sweep = self._fed(plan, named)
         weights = plan.weights(self._guard)
         sweep.run(None if observe is None else self._observer(observe, token, "forward_done", sweep.place))
-        self._check_alone(token)
+        if self._token is not token:
+            self._break_off()
         self._weights = weights
         self.forward_done = len(plan.order)
         return self
@@ -121,9 +122,8 @@ class Run(Results):
         forward = self.current()
         seeds = forward.cost_seeds if source is None and error is None else self._seeds(forward, source, error)
         wrt = settled(wrt)
-        wish = (seeds.keys(), wrt, Layer.edition)
         sweep = self._backward
-        if sweep is None or sweep.forward is not forward or sweep.wish != wish:
+        if sweep is None or sweep.forward is not forward or not sweep.serves(seeds, wrt):
             if not seeds and source is not None:
                 raise GraphError("the mapping of errors names no node to go back from")
             if not seeds:
@@ -131,11 +131,12 @@ class Run(Results):
                 raise GraphError(f"{why}: call run.backward('h1', error) to go back from a node with a given error")
             wanted = [self.ran(node) for node in self.graph.resolve(wrt)]
             self._backward, self.backward_done = None, -1
-            sweep = self._backward = BackwardSweep(forward, list(seeds), wanted, wish)
+            sweep = self._backward = BackwardSweep(forward, seeds, wrt, wanted)
         token = self._token = object()
         self.backward_done = 0
         sweep.run(seeds, None if observe is None else self._observer(observe, token, "backward_done", sweep.place))
-        self._check_alone(token)
+        if self._token is not token:
+            self._break_off()
         if self._guard:
             self.backward_done = 0
             self.current()
@@ -158,11 +159,10 @@ class Run(Results):
 
     # ---- both ----
 
-    def _check_alone(self, token: object) -> None:
-        """Raise StaleError when another sweep of this run began in the middle of the one with this token."""
-        if self._token is not token:
-            self.forward_done, self.backward_done = 0, -1
-            raise StaleError("this run was swept anew in the middle of a sweep: make another run, with g.forward(…)")
+    def _break_off(self) -> None:
+        """Leave nothing to read where another sweep of this run began in the middle of one, and raise StaleError."""
+        self.forward_done, self.backward_done = 0, -1
+        raise StaleError("this run was swept anew in the middle of a sweep: make another run, with g.forward(…)")
 
     def _observer(
         self, observe: Observer, token: object, progress: str, place: Mapping[Node, int]
@@ -170,7 +170,8 @@ class Run(Results):
         def reached(node: Node) -> None:
             setattr(self, progress, place[node] + 1)
             observe(node, RecordView(self, node))
-            self._check_alone(token)
+            if self._token is not token:
+                self._break_off()
 
         return reached
 

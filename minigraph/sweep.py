@@ -52,7 +52,7 @@ class ForwardSweep:
     def run(self, observe: Watch | None) -> None:
         """Compute every node; layers are held to their contract the first time."""
         outputs = self.outputs
-        watch = watcher(None if self.verified else self._verify, observe)
+        watch = observe if self.verified else watcher(self._verify, observe)
         if watch is not None:
             for node in self.plan.inputs:
                 watch(node)
@@ -82,13 +82,16 @@ class ForwardSweep:
 class BackwardSweep:
     """Prepared calls that send errors back from the seeds to everything before them that wants an error."""
 
-    def __init__(self, forward: ForwardSweep, seeds: Sequence[Node], wrt: Sequence[Node], wish: tuple[Any, ...]):
+    def __init__(self, forward: ForwardSweep, errors: Mapping[Node, Array], wrt: Any, wanted: Sequence[Node]):
+        seeds = list(errors)
         self.forward = forward
         self.seeds = seeds
-        self.wish = wish
-        self.errands = {errand.node: errand for errand in errands(forward.plan.order, seeds, wrt)}
+        self.errands = {errand.node: errand for errand in errands(forward.plan.order, seeds, wanted)}
         self.place = {node: i for i, node in enumerate(self.errands)}
         self.records = forward.records
+        self._errors: Mapping[Node, Array] = {}
+        self._wrt = wrt
+        self._edition = Layer.edition
         self.uses: dict[Param, list[Node]] = {}
         self.verified = False
         count = len(forward.outputs)
@@ -107,12 +110,19 @@ class BackwardSweep:
             fork = _Fork(edges, np.empty((forward.m, *node.shape), forward.plan.dtype)) if len(edges) > 1 else None
             self.steps.append((node, node.id, node.layer.backward, at, *edges[0], fork))
 
+    def serves(self, errors: Mapping[Node, Array], wrt: Any) -> bool:
+        """Whether this is the sweep for errors at these nodes, and for these wishes."""
+        same_seeds = errors is self._errors or errors.keys() == set(self.seeds)
+        return same_seeds and wrt == self._wrt and self._edition == Layer.edition
+
     def run(self, errors: Mapping[Node, Array], observe: Watch | None) -> None:
         """Send the seeds' errors back; layers are held to their contract the first time."""
         sent = self.sent
-        for node, error in errors.items():
-            sent[self.seed_place[node]] = error
-        watch = watcher(None if self.verified else self._verify, observe)
+        if errors is not self._errors:
+            for node, error in errors.items():
+                sent[self.seed_place[node]] = error
+            self._errors = errors
+        watch = observe if self.verified else watcher(self._verify, observe)
         for node, k, backward, at, v, slot, fork in self.steps:
             if fork is not None:
                 error = fork(sent)
@@ -201,10 +211,10 @@ class _Fork:
         return self.total
 
 
-def watcher(verify: Watch | None, observe: Watch | None) -> Watch | None:
-    """One function to call after a node for both purposes, or None."""
-    if verify is None or observe is None:
-        return verify or observe
+def watcher(verify: Watch, observe: Watch | None) -> Watch:
+    """One function to call after a node for both purposes."""
+    if observe is None:
+        return verify
 
     def watch(node: Node) -> None:
         verify(node)

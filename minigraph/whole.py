@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from .costs import Cost
 from .differences import Piece, Verdict, along, judge
-from .errors import NoPathError
+from .errors import LayerError, NoPathError
 from .graph import Graph
 from .layer import Input, Node
 from .param import Array, Param
-from .probe import same
+from .probe import called, same
 from .record import Record
 from .run import Run
 from .schedule import reaches
@@ -68,14 +68,14 @@ class Whole:
                 continue
             at = Record(run.swept().ones, run.training, run.clock, node.id)
             at.inputs = tuple(self.held.get((node, slot), outputs[u]) for slot, u in enumerate(node.inputs))
-            outputs[node] = node.layer.forward(at, *at.inputs)
+            outputs[node] = called("forward", node.layer.forward, at, *at.inputs)
         return outputs
 
     def output(self) -> Array:
         """What is differentiated, as one flat array; NaN where a layer fails."""
         try:
             outputs = self.sweep()
-        except Exception:  # a step may leave a function's domain; the run itself went through
+        except LayerError:  # a step may leave a function's domain
             return np.full(self.weight.size, np.nan)
         return np.concatenate([outputs[node].ravel() for node in self.seeds])
 
@@ -102,7 +102,8 @@ class Whole:
             yield "all Params together", self._along([p.value for p in params.values()], grads, tolerance)
         if not thorough:
             return
-        inputs = [node for node in self.fed if node.dtype.kind == "f" and node in reaches(self.seeds)]
+        reach = reaches(self.seeds)
+        inputs = [node for node in self.fed if node.dtype.kind == "f" and node in reach]
         leaves: list[Any] = [*params, *inputs]
         if len(leaves) > LEAVES:
             leaves = [leaves[i] for i in np.sort(self.rng.choice(len(leaves), LEAVES, replace=False))]
@@ -144,12 +145,10 @@ class Whole:
         for param in graph.params.values():
             param.value = _moved(param.value, self.rng)
         open_inputs = reaches(self.seeds) - {node.inputs[slot] for node, slot in self._constants()}
-        feeds: Mapping[str, Array] = {
+        feeds = {
             node.name: _moved(x, self.rng) if node in open_inputs and node.dtype.kind == "f" else x
             for node, x in self.fed.items()
         }
-        if run.single:
-            feeds = {name: x[0] for name, x in feeds.items()}
         return Whole(graph.forward(feeds, training=run.training, seed=run.clock.seed), self.rng)
 
     def _constants(self) -> Iterator[tuple[Node, int]]:

@@ -475,6 +475,23 @@ def test_what_stands_behind_a_stopped_gradient_counts_as_constant():
     assert report.ok, str(report)
 
 
+def test_a_layer_that_sends_nothing_needs_no_backward():
+    class Position(mg.Layer):
+        constant_inputs = frozenset({0})
+
+        def build(self, shape, *, rng, dtype):
+            return shape
+
+        def forward(self, at, x):
+            return np.argsort(x, axis=-1).astype(x.dtype)
+
+    g = mg.Graph(seed=0)
+    x = g.input("x", 4)
+    g.cost(Quadratic(), Multiply()(x >> Position(), x) >> Dense(4), target="t")
+    report = check(g, x=normal(3, 4), t=normal(3, 4))
+    assert report.ok, str(report)
+
+
 def test_an_autoencoder_has_its_input_as_its_target():
     g = mg.Graph(seed=0)
     x = g.input("x", 4)

@@ -163,6 +163,7 @@ def test_a_chain_of_kinks_leaves_no_bounds_and_is_checked_beside_them():
         report = check(g, x=normal(*examples, 4), t=normal(*examples, 5))
         assert report.ok, str(report)
         assert any(finding.node is None for finding in report.kinks)
+        assert report.worst < 1e-6
 
 
 def test_kinks_that_hide_each_other():
