@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import GraphError, NoPathError, NotComputedError
+from .errors import GraphError, MinigraphError, NoPathError, NotComputedError
 from .layer import Node
 from .param import Array, Param
 from .views import error_state
@@ -20,25 +20,29 @@ def shares(run: Results, param: Param) -> list[tuple[Node, Array]]:
 
     Raises NotComputedError before `backward` or when every use is frozen, NoPathError where no path leads to the cost.
     """
+    if run.backward_done >= 0:
+        sweep = run.swept_back()
+        nodes = sweep.uses.get(param, [])
+        if nodes and all(error_state(run, node) == "computed" for node in nodes):
+            return [(node, sweep.records[node].grad[param]) for node in nodes]
+    raise _why_missing(run, param)
+
+
+def _why_missing(run: Results, param: Param) -> MinigraphError:
     uses = [node for node in run.graph.nodes if param in node.layer.params.values()]
     name = next((name for name, p in run.graph.params.items() if p is param), param.name)
     if not uses:
-        raise GraphError(f"{param!r} is not in graph {run.graph.name!r}: take it from a layer, or from g.params")
-    active = [run.ran(node) for node in uses if node in run.swept().records]
-    if not active:
-        run.ran(uses[0])
+        return GraphError(f"{param!r} is not in graph {run.graph.name!r}: take it from a layer, or from g.params")
+    active = [node for node in uses if node in run.swept().records] or [run.ran(uses[0])]
     if run.backward_done < 0:
-        raise NotComputedError(f"∂C/∂{name} is not computed yet: call run.backward() first")
+        return NotComputedError(f"∂C/∂{name} is not computed yet: call run.backward() first")
     sweep = run.swept_back()
-    nodes = sweep.uses.get(param, [])
-    if any(error_state(run, node) == "not yet" for node in nodes):
-        raise NotComputedError(f"∂C/∂{name} is not computed yet: the backward sweep hasn't reached it or failed")
-    if not nodes:
-        if any(node in sweep.reach for node in active):
-            raise NotComputedError(f"∂C/∂{name} is not computed: layer {active[0].name!r} is frozen")
-        seeds = ", ".join(repr(seed.name) for seed in sweep.seeds)
-        raise NoPathError(f"there is no ∂C/∂{name}: no path leads from {active[0].name!r} to {seeds}")
-    return [(node, sweep.records[node].grad[param]) for node in nodes]
+    if sweep.uses.get(param):
+        return NotComputedError(f"∂C/∂{name} is not computed yet: the backward sweep hasn't reached it or failed")
+    if any(node in sweep.reach for node in active):
+        return NotComputedError(f"∂C/∂{name} is not computed: layer {active[0].name!r} is frozen")
+    seeds = ", ".join(repr(seed.name) for seed in sweep.seeds)
+    return NoPathError(f"there is no ∂C/∂{name}: no path leads from {active[0].name!r} to {seeds}")
 
 
 def gradient(run: Results, param: Param) -> Array:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from .costs import Cost
 from .data import batches, gather, rows_of
 from .errors import GraphError
+from .feeds import merged
 from .graph import Graph
 from .history import History
 from .layer import Node
@@ -110,7 +111,7 @@ def predict(
     Targets needn't be given. One example without a batch axis gives one output without it.
     """
     outputs = graph.outputs
-    arrays, single = gather(graph, {**(data or {}), **named}, outputs)
+    arrays, single = gather(graph, merged(data, named), outputs)
     n = len(next(iter(arrays.values())))
     found = {node.name: np.empty((n, *node.shape), node.dtype) for node in outputs}
     run = Run(graph)

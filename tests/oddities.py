@@ -165,6 +165,16 @@ def alike(run, other):
         assert np.array_equal(one[key], two[key]), key
 
 
+def traced(call, trace):
+    """Call with a trace function (see sys.settrace) at work."""
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+
+
 def lines_run(call, most=1_000_000):
     """How many lines of the package a call runs: its cost, whatever else the machine does."""
     package, lines = mg.__name__, 0
@@ -178,10 +188,5 @@ def lines_run(call, most=1_000_000):
             raise AssertionError(f"more than {most} lines")
         return trace
 
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call()
-    finally:
-        sys.settrace(before)
+    traced(call, trace)
     return lines

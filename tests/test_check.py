@@ -10,7 +10,7 @@ from cases import CASES
 
 import minigraph as mg
 from minigraph import sweep
-from minigraph.check import Report, check
+from minigraph.check import Report, check, whole
 from minigraph.costs import BinaryCrossEntropy, Quadratic, SoftmaxCrossEntropy
 from minigraph.errors import CheckError, FeedError, GraphError, LayerError
 from minigraph.layers import (
@@ -271,7 +271,7 @@ BUGS = {
 @pytest.mark.parametrize(("make", "found"), BUGS.values(), ids=BUGS)
 def test_a_bug_is_found_at_its_node_and_nowhere_else(make, found):
     planted = make()
-    report = check(fifty(planted, takes=2 if isinstance(planted, Product) else 1), FIFTY, training=True)
+    report = check(fifty(planted, takes=2 if isinstance(planted, Product) else 1), FIFTY, training=True, samples=10)
     assert not report.ok
     assert {finding.node for finding in report.failures} == {"planted"}
     assert {finding.kind for finding in report.findings if finding.node is None} <= {"consequence"}
@@ -578,6 +578,12 @@ def test_a_fault_between_the_nodes_is_one_of_the_whole_graph(monkeypatch):
     assert "dense.w" in {finding.part for finding in report.failures}
     assert "dense_2.w" not in {finding.part for finding in report.failures}
     assert "the nodes are right, but not the whole graph" in str(report)
+
+    def refused(self):
+        raise LayerError("takes other values")
+
+    monkeypatch.setattr(whole.Whole, "beside", refused)
+    assert str(check(g, feeds)) == str(report)
 
 
 def test_a_run_that_hands_on_other_outputs_than_its_layers_return(monkeypatch):

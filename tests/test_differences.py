@@ -7,8 +7,8 @@ import pytest
 
 import minigraph as mg
 from minigraph.check import check
+from minigraph.check.differences import judge
 from minigraph.costs import Quadratic, SoftmaxCrossEntropy
-from minigraph.differences import judge
 from minigraph.layers import Activation, Dense, Softmax, Subtract
 
 

@@ -1,5 +1,7 @@
 """The yardstick: training steps of an MLP written by hand in numpy, with every buffer allocated beforehand."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -10,7 +12,7 @@ class HandMLP:
         rng = np.random.default_rng(seed)
         new = lambda *shape: np.empty(shape, np.float32)  # noqa: E731
         self.rate = np.float32(lr / m)
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(pairwise(sizes))
         self.w = [(rng.standard_normal((n, k)) / np.sqrt(k)).astype(np.float32) for k, n in pairs]
         self.b = [np.zeros(n, np.float32) for _, n in pairs]
         self.a = [new(m, n) for _, n in pairs]

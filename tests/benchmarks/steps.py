@@ -27,18 +27,17 @@ LR = 0.01
 
 def minigraph_step(hand, x, y):
     sizes = [x.shape[1], *(len(b) for b in hand.b)]
-    g = mg.Sequential(sizes[0], *(Dense(n, "sigmoid") for n in sizes[1:]), cost=Quadratic(), seed=0, dtype="float32")
-    for name, value in zip(
-        g.params.values(), [p for pair in zip(hand.w, hand.b, strict=True) for p in pair], strict=True
-    ):
-        name.value = value
+    layers = [Dense(n, "sigmoid") for n in sizes[1:]]
+    g = mg.Sequential(sizes[0], *layers, cost=Quadratic(), seed=0, dtype="float32")
+    for layer, w, b in zip(layers, hand.w, hand.b, strict=True):
+        layer.w.value, layer.b.value = w, b
     run, sgd = mg.Run(g, training=True, guard=False), mg.SGD(lr=LR)
 
     def step():
         run.forward(x=x, t=y).backward()
         sgd.step(run)
 
-    return step, list(g.params.values())
+    return step, layers
 
 
 def torch_step(hand, x, y):
@@ -79,19 +78,22 @@ def compare(sizes, m, count, rounds):
     y = rng.random((m, sizes[-1])).astype(np.float32)
     hand = HandMLP(sizes, m, LR)
     torch = torch_step(hand, x, y)
-    ours, params = minigraph_step(hand, x, y)
+    ours, layers = minigraph_step(hand, x, y)
     for _ in range(5):  # the same numbers first: else the times mean nothing
         ours()
         hand.step(x, y)
-    for value, param in zip([p for pair in zip(hand.w, hand.b, strict=True) for p in pair], params, strict=True):
-        np.testing.assert_allclose(param.value, value, rtol=1e-4, atol=1e-5)
-    steps = {"hand": lambda: hand.step(x, y), "minigraph": ours, "torch": torch}
-    times = {name: [timed(step, count) for _ in ()] for name, step in steps.items() if step}
-    for name in times:
-        timed(steps[name], count)
+    for layer, w, b in zip(layers, hand.w, hand.b, strict=True):
+        np.testing.assert_allclose(layer.w.value, w, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(layer.b.value, b, rtol=1e-4, atol=1e-5)
+    steps = {"hand": lambda: hand.step(x, y), "minigraph": ours}
+    if torch:
+        steps["torch"] = torch
+    for step in steps.values():
+        timed(step, count)
+    times = {name: [] for name in steps}
     for _ in range(rounds):
-        for name, measured in times.items():
-            measured.append(timed(steps[name], count))
+        for name, step in steps.items():
+            times[name].append(timed(step, count))
     return times
 
 
@@ -99,17 +101,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=40)
     rounds = parser.parse_args().rounds
-    print(
-        f"{'one training step, float32':34} {'hand µs':>9} {'ours µs':>9} {'ours/hand':>10} {'torch µs':>9} {'torch/ours':>10}"
-    )
+    heads = ("hand µs", "ours µs", "ours/hand", "torch µs", "torch/ours")
+    print(f"{'one training step, float32':34}" + "".join(f"{head:>11}" for head in heads))
     for name, (sizes, m, count) in WORK.items():
         times = compare(sizes, m, count, rounds)
         median = {k: statistics.median(v) * 1e6 for k, v in times.items()}
         ratio = statistics.median(o / h for o, h in zip(times["minigraph"], times["hand"], strict=True))
-        line = f"{name:34} {median['hand']:9.1f} {median['minigraph']:9.1f} {ratio:10.3f}"
+        line = f"{name:34}{median['hand']:11.1f}{median['minigraph']:11.1f}{ratio:11.3f}"
         if "torch" in times:
             faster = statistics.median(t / o for t, o in zip(times["torch"], times["minigraph"], strict=True))
-            line += f" {median['torch']:9.1f} {faster:10.2f}"
+            line += f"{median['torch']:11.1f}{faster:11.2f}"
         print(line)
 
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import LayerError, MinigraphError
-from .layer import Node
-from .param import Array
-from .record import Clock, Record
+from ..errors import LayerError, MinigraphError
+from ..layer import Node
+from ..param import Array
+from ..record import Clock, Record
 
 
 class Answer(NamedTuple):

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from .costs import Cost
+from ..costs import Cost
+from ..errors import LayerError, NoPathError
+from ..graph import Graph
+from ..layer import Input, Node
+from ..param import Array, Param
+from ..record import Record
+from ..run import Run
+from ..schedule import reaches
 from .differences import Piece, Verdict, along, judge
-from .errors import LayerError, NoPathError
-from .graph import Graph
-from .layer import Input, Node
-from .param import Array, Param
 from .probe import called, same
-from .record import Record
-from .run import Run
-from .schedule import reaches
 
 DIRECTIONS = 3  # through all Params together
 LEAVES = 32  # Params and inputs that are compared one by one, too: a choice of them when there are more

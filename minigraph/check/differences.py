@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .param import Array
+from ..param import Array
 
 Line: TypeAlias = Callable[[float], Array]
 """Outputs, as one flat array, at a displacement t from where one stands."""

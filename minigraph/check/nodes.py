@@ -7,19 +7,18 @@ from collections.abc import Container, Iterator, Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..errors import CheckError, GraphError, LayerError, MinigraphError
+from ..feeds import merged
+from ..graph import Graph
+from ..layer import Input, Node
+from ..param import Array
+from ..run import Run
+from ..schedule import errands
 from .differences import compare
-from .errors import CheckError, GraphError, LayerError, MinigraphError
-from .graph import Graph
-from .layer import Input, Node
-from .param import Array
 from .probe import Probe
 from .promises import backward_faults, forward_faults, unasked_faults
-from .report import Finding, Kind, Report
-from .run import Run
-from .schedule import errands
+from .report import Kind, Report
 from .whole import Whole, seeds_of
-
-__all__ = ["Finding", "Report", "check"]
 
 
 def check(
@@ -58,7 +57,7 @@ def check(
         node.layer.frozen = False
     report = Report()
     with np.errstate(all="ignore"):  # NaN and Inf are found and told
-        run = twin.forward({**(feeds or {}), **named}, training=training, seed=seed)
+        run = twin.forward(merged(feeds, named), training=training, seed=seed)
         for node in _sound(run, report):
             _check_node(run, node, report, samples, tolerance, needs.get(node), node in frozen)
         if not report.skipped and seeds_of(twin):
@@ -150,13 +149,19 @@ def _check_whole(run: Run, report: Report, tolerance: float) -> None:
             report.fault(kind, None, f"the run has another output of {other.name!r} than its layer makes of its inputs")
             return
         verdicts = list(whole.verdicts(not local, tolerance))
-        # several kinks in a chain leave no bounds for the slope, and may even hide each other (max(t, 0) − max(−t, 0)
-        # is t, yet has slope 0 at 0 when each max has): then it has to be right at a point beside them
-        wrong = not all(verdict.ok for _, verdict in verdicts)
-        if wrong and not local and all(verdict.ok for _, verdict in whole.beside().verdicts(not local, tolerance)):
-            verdicts = [(part, v if v.ok else v._replace(ok=True, kink=True)) for part, v in verdicts]
     except MinigraphError as fault:
         report.fault(kind, None, f"the run fails: {fault}")
         return
+    # several kinks in a chain leave no bounds for the slope, and may even hide each other (max(t, 0) − max(−t, 0) is t,
+    # yet has slope 0 at 0 when each max has): then the graph has to be right at a point beside them
+    if not local and not all(verdict.ok for _, verdict in verdicts) and _right_beside(whole, tolerance):
+        verdicts = [(part, v if v.ok else v._replace(ok=True, kink=True)) for part, v in verdicts]
     for part, verdict in verdicts:
         report.add(kind, None, part, [verdict], message)
+
+
+def _right_beside(whole: Whole, tolerance: float) -> bool:
+    try:
+        return all(verdict.ok for _, verdict in whole.beside().verdicts(True, tolerance))
+    except MinigraphError:  # a layer doesn't take the values there: that excuses nothing
+        return False

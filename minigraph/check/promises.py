@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .layer import Layer
-from .param import Array, Param
+from ..layer import Layer
+from ..param import Array, Param
+from ..record import Clock
 from .probe import Answer, Probe, copies, same
-from .record import Clock
 
 
 def forward_faults(probe: Probe) -> Iterator[str]:

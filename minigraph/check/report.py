@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
+from ..layer import Node
 from .differences import Verdict
-from .layer import Node
 
 Kind: TypeAlias = Literal["gradient", "contract", "not finite", "end to end", "kink", "consequence"]
 
