@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minigraph as mg
+from minigraph import costs
 from minigraph.costs import BinaryCrossEntropy, Cost, Quadratic, SoftmaxCrossEntropy
 from minigraph.errors import FeedError, GraphError, NotComputedError, ShapeError
 from minigraph.layers import Dense, StopGradient
@@ -290,6 +291,14 @@ def test_a_computed_target_goes_through_stop_gradient(kind):
         g.cost(kind(), x, target=StopGradient()(h))
         run = g.forward(x=Z).backward(wrt="x")
         np.testing.assert_allclose(run["x"].error, Z - run["h"].a, rtol=1e-15)
+
+
+def test_the_sums_of_products_of_older_numpy_are_the_same():
+    d = np.random.default_rng(4).normal(size=(3, 7))
+    out = np.empty(3)
+    assert costs.row_products(d, d, out=out) is out
+    np.testing.assert_allclose(out, [sum(v * v for v in row) for row in d], rtol=1e-14)
+    np.testing.assert_allclose(costs.vecdot(d, d), out, rtol=1e-14)
 
 
 def test_a_weight_may_change_between_sweeps():
