@@ -3,13 +3,13 @@
 from . import activations, costs, datasets, errors, initializers, layers
 from .check import check
 from .graph import Graph, Sequential
-from .history import History
+from .history import History, Score
 from .layer import Layer, Neurons, Node
 from .optimizers import SGD
 from .param import Param
 from .record import Record
 from .run import Run
-from .train import Score, evaluate, fit, predict
+from .train import evaluate, fit, predict
 from .wiring import Edge
 
 __all__ = [

@@ -12,6 +12,7 @@ from .feeds import admit, batch_of
 from .graph import Graph
 from .layer import Node
 from .param import Array
+from .plan import check_feeds
 from .schedule import ancestors
 
 
@@ -23,9 +24,7 @@ def gather(graph: Graph, data: Mapping[str, ArrayLike], wanted: list[Node]) -> t
     """
     if not isinstance(data, Mapping):
         raise FeedError(f"data is a dict of arrays by input name, got {type(data).__name__}")
-    for problem in graph.validate(data, wanted):
-        if problem.kind.endswith("feed"):
-            raise FeedError(problem.message)
+    check_feeds(graph, data, wanted)
     active = ancestors(wanted)
     inputs = [node for node in graph.inputs if node in active]
     arrays = {node: admit(node, data[node.name]) for node in inputs}

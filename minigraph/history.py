@@ -5,17 +5,23 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .errors import RenderError
 from .param import Array
 
-if TYPE_CHECKING:
-    from .train import Score
-
 COLUMNS = ("epoch", "cost", "accuracy", "validation_cost", "validation_accuracy", "seconds")
+
+
+class Score(NamedTuple):
+    """How well a graph does on some examples."""
+
+    cost: float
+    """The mean of C_x, summed over the cost nodes."""
+    accuracy: float | None
+    """Share of examples classified right, from 0 to 1; None unless exactly one cost has targets that name classes."""
 
 
 class History:

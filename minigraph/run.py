@@ -65,7 +65,6 @@ class Run(Results):
         until = settled(until)
         plan = self._plan
         if plan is None or plan.asked != (self.graph.edition, Layer.edition, until, self.training):
-            check_feeds(self.graph, named, until)
             plan = self._plan = Plan(self.graph, until, self.training)
         sweep = self._fed(plan, named)
         weights = plan.weights(self._guard)

@@ -145,8 +145,7 @@ class BackwardSweep:
         """Move all shares of gradients into one array, where layers go on writing them: see `gradients`."""
         shares = [(self.records[node], param) for param, nodes in self.uses.items() for node in nodes]
         self.flat = np.concatenate([at.grad[param].ravel() for at, param in shares]) if shares else np.empty(0)
-        self.places = self.pieces_of(self.flat)
-        views = [view for _, views in self.places for view in views]
+        views = [view for _, views in self.pieces_of(self.flat) for view in views]
         self.homes = [(at, param, view) for (at, param), view in zip(shares, views, strict=True)]
         for at, param, view in self.homes:
             at.grad[param] = view

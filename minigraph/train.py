@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +15,7 @@ from .data import batches, gather, rows_of
 from .errors import GraphError
 from .feeds import merged
 from .graph import Graph
-from .history import History
+from .history import History, Score
 from .layer import Node
 from .param import Array
 from .run import Run
@@ -29,15 +29,6 @@ class Optimizer(Protocol):
     def step(self, run: Run) -> None:
         """Move the Params by the gradients of a run that went backward."""
         ...
-
-
-class Score(NamedTuple):
-    """How well a graph does on some examples."""
-
-    cost: float
-    """The mean of C_x, summed over the cost nodes."""
-    accuracy: float | None
-    """Share of examples classified right, from 0 to 1; None unless exactly one cost has targets that name classes."""
 
 
 def fit(

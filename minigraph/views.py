@@ -86,7 +86,7 @@ class RecordView:
         if value is not None and not at.is_from_forward(name):
             self._returned(name)
         if value is None:
-            there = ", ".join(sorted(key for key in vars(self._record()) if not key.startswith("_")))
+            there = ", ".join(sorted(key for key in vars(at) if not key.startswith("_")))
             raise AttributeError(f"{self._who} saved no {name!r}: it has {there}")
         return read_only(value) if isinstance(value, np.ndarray) else value
 
