@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from .errors import GraphError, LayerError
+from .numbers import is_real
 from .param import Array
 
 
@@ -116,7 +117,7 @@ class LeakyReLU:
     slope: float = 0.01
 
     def __post_init__(self) -> None:
-        if not isinstance(self.slope, (int, float, np.integer, np.floating)) or not np.isfinite(self.slope):
+        if not is_real(self.slope) or not np.isfinite(self.slope):
             raise GraphError(f"leaky ReLU takes a finite slope, got {self.slope!r}")
         object.__setattr__(self, "slope", float(self.slope))  # numpy's own numbers would turn float32 into float64
 

@@ -10,6 +10,7 @@ import numpy as np
 from .activations import softplus
 from .errors import FeedError, GraphError, ShapeError
 from .layer import Layer
+from .numbers import is_real
 from .param import Array, Shape
 from .record import Record
 
@@ -26,8 +27,7 @@ class Cost(Layer):
     constant_inputs: ClassVar[frozenset[int]] = frozenset({1})
 
     def __post_init__(self) -> None:
-        number = isinstance(self.weight, (int, float, np.integer, np.floating)) and not isinstance(self.weight, bool)
-        if not number or not np.isfinite(self.weight):
+        if not is_real(self.weight) or not np.isfinite(self.weight):
             raise GraphError(f"{type(self).__name__} takes a finite weight, got {self.weight!r}")
         self.weight = float(self.weight)  # numpy's own numbers would turn float32 into float64
 

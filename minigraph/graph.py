@@ -17,6 +17,7 @@ from .errors import GraphError, LayerError, MinigraphError, ShapeError
 from .feeds import merged
 from .layer import Input, Layer, Node, graph_of, user_line
 from .layers import StopGradient
+from .numbers import is_whole
 from .record import whole
 from .schedule import Problem, problems
 from .wiring import Wiring
@@ -50,7 +51,7 @@ class Graph(Wiring):
         `dtype=int` is for labels and indices; else the graph's dtype. Raises GraphError for a bad shape or dtype.
         """
         sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
-        if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in sizes):
+        if any(not is_whole(n) or n < 1 for n in sizes):
             raise GraphError(f"input {name!r} takes a shape of positive whole numbers, got {shape!r}")
         try:
             kind = np.dtype(self.dtype if dtype is None else dtype)

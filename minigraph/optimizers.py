@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .errors import GraphError, StaleError
+from .numbers import is_real
 from .param import Array, Param, moment
 from .run import Run
 from .sweep import BackwardSweep
@@ -33,7 +34,7 @@ class SGD:
 
     def __post_init__(self) -> None:
         for name, value in (("lr", self.lr), ("momentum", self.momentum), ("weight_decay", self.weight_decay)):
-            if not math.isfinite(value) or value < 0:
+            if not is_real(value) or not math.isfinite(value) or value < 0:
                 raise GraphError(f"SGD takes a finite {name} of 0 or more, got {value!r}")
 
     def step(self, run: Run) -> None:

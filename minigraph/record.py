@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import GraphError
+from .numbers import is_whole
 from .param import Array, Param, Shape
 
 
 def whole(seed: object, taker: str) -> int:
     """A seed, if it is a whole number of 0 or more; else raises GraphError."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+    if not is_whole(seed) or seed < 0:
         raise GraphError(f"{taker} takes a whole number of 0 or more as its seed, or None, got {seed!r}")
     return int(seed)
 

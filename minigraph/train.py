@@ -17,6 +17,7 @@ from .feeds import merged
 from .graph import Graph
 from .history import History, Score
 from .layer import Node
+from .numbers import is_whole
 from .param import Array
 from .run import Run
 
@@ -56,7 +57,7 @@ def fit(
     costs = _costs_of(graph)
     arrays = rows_of(graph, data, costs)
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        if not is_whole(value) or value < 1:
             raise GraphError(f"fit takes a positive whole number of {name}, got {value!r}")
     n = len(next(iter(arrays.values())))
     rng = np.random.default_rng(graph.next_seed() if seed is None else seed)

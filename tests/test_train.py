@@ -114,7 +114,15 @@ def test_a_second_step_by_the_same_sweep_is_refused():
 
 
 @pytest.mark.parametrize(
-    "options", [{"lr": -1}, {"lr": np.nan}, {"lr": 1, "momentum": -0.1}, {"lr": 1, "weight_decay": np.inf}]
+    "options",
+    [
+        {"lr": -1},
+        {"lr": np.nan},
+        {"lr": 1, "momentum": -0.1},
+        {"lr": 1, "weight_decay": np.inf},
+        {"lr": "0.1"},
+        {"lr": True},
+    ],
 )
 def test_sgd_refuses_numbers_that_mean_nothing(options):
     with pytest.raises(GraphError, match="SGD takes a finite"):

@@ -11,6 +11,7 @@ from ..activations import Spec, resolve
 from ..errors import GraphError, ShapeError
 from ..initializers import Initializer
 from ..layer import Neurons
+from ..numbers import is_whole
 from ..param import Array, Param, Shape
 from ..record import Record
 
@@ -37,7 +38,7 @@ class Dense(Neurons):
     b: Param | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.units, bool) or not isinstance(self.units, (int, np.integer)) or self.units < 1:
+        if not is_whole(self.units) or self.units < 1:
             raise GraphError(f"Dense takes a positive whole number of units, got {self.units!r}")
         self.sigma = resolve(self.activation, int(self.units), "Dense")
 

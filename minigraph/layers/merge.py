@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import GraphError, ShapeError
 from ..layer import Layer
+from ..numbers import is_whole
 from ..param import Array, Shape
 from ..record import Record
 
@@ -103,7 +104,7 @@ class Concat(Layer):
     axis: int = -1
 
     def __post_init__(self) -> None:
-        if isinstance(self.axis, bool) or not isinstance(self.axis, (int, np.integer)):
+        if not is_whole(self.axis):
             raise GraphError(f"Concat takes a whole number as axis, got {self.axis!r}")
 
     def build(self, *shapes: Shape, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:

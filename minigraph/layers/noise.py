@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import GraphError
 from ..layer import Layer
+from ..numbers import is_real
 from ..param import Array, Shape
 from ..record import Record
 
@@ -26,8 +27,7 @@ class Dropout(Layer):
     rate: float = 0.5
 
     def __post_init__(self) -> None:
-        number = isinstance(self.rate, (int, float, np.integer, np.floating)) and not isinstance(self.rate, bool)
-        if not number or not 0.0 <= self.rate <= 1.0:
+        if not is_real(self.rate) or not 0.0 <= self.rate <= 1.0:
             raise GraphError(f"Dropout takes a rate from 0 to 1, got {self.rate!r}")
 
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:

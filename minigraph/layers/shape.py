@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import GraphError, ShapeError
 from ..layer import Layer
+from ..numbers import is_whole
 from ..param import Array, Shape
 from ..record import Record
 
@@ -63,9 +64,7 @@ class Reshape(Layer):
 
     def __post_init__(self) -> None:
         sizes = tuple(self.shape) if isinstance(self.shape, Iterable) else (self.shape,)
-        if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < -1 or n == 0 for n in sizes) or (
-            sizes.count(-1) > 1
-        ):
+        if any(not is_whole(n) or n < -1 or n == 0 for n in sizes) or sizes.count(-1) > 1:
             raise GraphError(f"Reshape takes positive whole numbers, and -1 for what remains, got {self.shape!r}")
         self.shape = tuple(int(n) for n in sizes)
 
