@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -24,12 +25,21 @@ class Cost(Layer):
 
     weight: float = field(default=1.0, kw_only=True)
 
-    constant_inputs: ClassVar[frozenset[int]] = frozenset({1})
+    judged: ClassVar[int] = 1
+    """How many outputs of the network it judges: its first inputs."""
+    takes_target: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not is_real(self.weight) or not np.isfinite(self.weight):
             raise GraphError(f"{type(self).__name__} takes a finite weight, got {self.weight!r}")
         self.weight = float(self.weight)  # numpy's own numbers would turn float32 into float64
+
+    def constants(self, shapes: Sequence[Shape]) -> frozenset[int]:
+        """All but the judged outputs: the target, the weights of the examples."""
+        return frozenset(range(self.judged, len(shapes)))
+
+    def choose(self, graph: Any) -> None:
+        """Pick the Params that the cost is about from those of the graph; most costs are about none."""
 
     def target(self, shape: Shape) -> tuple[Shape, type]:
         """Sample shape and type (float or int) of the targets that go with outputs of this shape."""
@@ -136,6 +146,13 @@ class SoftmaxCrossEntropy(Cost):
 
     Targets declared as `g.input("t", k)` are one-hot, others are labels.
     """
+
+    def constants(self, shapes: Sequence[Shape]) -> frozenset[int]:
+        """All but the judged outputs: the target, the weights of the examples."""
+        return frozenset(range(self.judged, len(shapes)))
+
+    def choose(self, graph: Any) -> None:
+        """Pick the Params that the cost is about from those of the graph; most costs are about none."""
 
     def target(self, shape: Shape) -> tuple[Shape, type]:
         """Labels: one integer an example."""

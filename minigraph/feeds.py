@@ -40,14 +40,14 @@ def admit(node: Node, value: Any) -> Array:
 
 
 def batch_of(arrays: Mapping[Node, Array]) -> tuple[int, bool]:
-    """(m, whether it is one example without a batch axis), the same for all arrays; FeedError where they differ."""
+    """(m, whether it is one example without a batch axis), the same for all arrays (1 where there are none); FeedError where they differ."""
     sizes = {node: (1, True) if array.shape == node.shape else (len(array), False) for node, array in arrays.items()}
     if len(set(sizes.values())) > 1:
         said = ", ".join(
             f"{node.name!r} {'one example' if single else f'a batch of {m}'}" for node, (m, single) in sizes.items()
         )
         raise FeedError(f"all inputs take the same number of examples, got {said}")
-    return next(iter(sizes.values()))
+    return next(iter(sizes.values()), (1, True))
 
 
 def admit_error(node: Node, value: Any, m: int, single: bool) -> Array:

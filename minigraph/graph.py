@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .blocks import inline
+from .inlining import inline
 from .costs import Cost
 from .errors import GraphError, LayerError, MinigraphError, ShapeError
 from .feeds import merged
-from .layer import Input, Layer, Node, graph_of, user_line
+from .layer import Block, Input, Layer, Node, graph_of, user_line
 from .layers import StopGradient
 from .numbers import is_whole
 from .record import whole
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _counting_runs = threading.Lock()
 
 
-class Graph(Wiring):
+class Graph(Wiring, Block):
     """The wiring of a network: nodes in the order they were added, their names, the Params of their layers.
 
     `dtype` is "float64" or "float32". `seed` decides the initial weights and, with the count of runs, their noise.
@@ -63,7 +63,7 @@ class Graph(Wiring):
         layer = Input(tuple(int(n) for n in sizes))
         return self.append(layer, self.names.claim(name), (), layer.shape, kind)
 
-    def add(self, layer: Layer | Graph, *inputs: Node, name: str | None = None) -> Any:
+    def add(self, layer: Layer | Block, *inputs: Node, name: str | None = None) -> Any:
         """Use a layer on nodes of this graph and return the new node; a graph is inlined as a block of nodes.
 
         Inlining shares the layers and with them the Params; costs and their targets stay outside. It returns the
@@ -72,16 +72,16 @@ class Graph(Wiring):
         """
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise GraphError(f"g.add takes a layer, got the class {layer.__name__}: call it first, {layer.__name__}(…)")
-        if not isinstance(layer, (Layer, Graph)):
+        if not isinstance(layer, (Layer, Block)):
             raise GraphError(f"g.add takes a layer or a graph, got {layer!r}")
         where = type(layer).__name__
-        if not inputs:
+        if not inputs and not (isinstance(layer, Cost) and layer.judged == 0):
             raise GraphError(f"g.add({where}) takes the nodes that feed it, got none (at {user_line()})")
-        if graph_of(inputs, where) is not self:
+        if inputs and graph_of(inputs, where) is not self:
             graph_of((*self.nodes[:1], *inputs), where)  # names both graphs
             raise GraphError(f"{where} was given nodes of graph {inputs[0].graph.name!r}, not of {self.name!r}")
-        if isinstance(layer, Graph):
-            return inline(layer, self, inputs, name)
+        if isinstance(layer, Block):
+            return layer.inline(self, inputs, name)
         full = self.names.claim(name) if name is not None else self.names.suggest(layer)
         said = f"{where} {full!r}"
         try:
@@ -105,38 +105,57 @@ class Graph(Wiring):
             )
         return self.append(layer, full, inputs, tuple(int(n) for n in shape), self.dtype)
 
-    def cost(self, layer: Cost, output: Node, target: str | Node = "t", name: str | None = None) -> Node:
-        """Add a cost of an output and return its node; a target that is a new name becomes an input."""
+    def cost(
+        self,
+        layer: Cost,
+        *outputs: Node,
+        target: str | Node | None = None,
+        weights: str | Node | None = None,
+        name: str | None = None,
+    ) -> Node:
+        """Add a cost of outputs and return its node; a target, "t" unless named, that is a new name becomes an input.
+
+        `weights` is an input with a number for each example, by which its C_x counts; a new name becomes an input, too.
+        Raises GraphError for a target where the cost takes none, and what `add` raises; then nothing is added.
+        """
         if not isinstance(layer, Cost):
             raise GraphError(f"g.cost takes a cost from minigraph.costs, got {layer!r}: g.add takes other layers")
-        graph_of((output,) if isinstance(target, str) else (output, target), type(layer).__name__)
-        new = isinstance(target, str) and target not in self.names.nodes
-        if new:
-            shape, kind = layer.target(output.shape)
-            self.input(str(target), shape, dtype=int if kind is int else None)
+        kind = type(layer).__name__
+        if target is not None and not layer.takes_target:
+            raise GraphError(f"{kind} takes no target, got {target!r}")
+        layer.choose(self)
+        sides = [target or "t"] if layer.takes_target else []
+        sides += [] if weights is None else [weights]
+        graph_of((*self.nodes[:1], *outputs, *(side for side in sides if not isinstance(side, str))), kind)
+        if len(outputs) != layer.judged:
+            raise ShapeError(f"{kind} judges {layer.judged} of a graph's outputs, got {len(outputs)}")
+        new = 0
         try:
-            node: Node = self.add(layer, output, self[target], name=name)
+            for side in sides:
+                if isinstance(side, str) and side not in self.names.nodes:
+                    is_target = layer.takes_target and side is sides[0]
+                    shape, dtype = layer.target(*(node.shape for node in outputs)) if is_target else ((), float)
+                    self.input(side, shape, dtype=int if dtype is int else None)
+                    new += 1
+            node: Node = self.add(layer, *outputs, *(self[side] for side in sides), name=name)
         except MinigraphError:
-            if new:
+            for _ in range(new):
                 self.drop_last()
             raise
         return node
 
-    def __call__(self, *nodes: Node, name: str | None = None) -> Any:
-        """Inline this graph as a block behind nodes of another graph."""
-        return graph_of(nodes, f"graph {self.name!r}").add(self, *nodes, name=name)
-
-    def __rrshift__(self, nodes: Sequence[Node]) -> Any:
-        """`(u, v) >> graph`: the same as graph(u, v)."""
-        return self(*nodes)
+    def inline(self, graph: Graph, inputs: Sequence[Node], name: str | None) -> Any:
+        """Put this graph's nodes into another graph, as a block: what `graph.add` does with a graph."""
+        return inline(self, graph, inputs, name)
 
     def _check_kinds(self, layer: Layer, inputs: tuple[Node, ...]) -> None:
+        constant = layer.constants([node.shape for node in inputs])
         for slot, node in enumerate(inputs):
-            floats = slot not in layer.constant_inputs or isinstance(layer, StopGradient)
+            floats = slot not in constant or isinstance(layer, StopGradient)
             if floats and node.dtype.kind != "f":
                 raise ShapeError(f"takes floats, got the integers of {node.name!r}")
             fixed = isinstance(node.layer, (Input, StopGradient))
-            if isinstance(layer, Cost) and slot in layer.constant_inputs and not fixed:
+            if isinstance(layer, Cost) and slot in constant and not fixed:
                 raise GraphError(
                     f"takes an input as its target, got the computed {node.name!r}, to which no error would flow: "
                     f"put StopGradient() between if that is meant"
@@ -209,6 +228,10 @@ class Graph(Wiring):
                 param.recast(kind)
             for node in twin.nodes:
                 node.dtype = kind if node.dtype.kind == "f" else node.dtype
+            for layer in {node.layer for node in twin.nodes}:
+                for name in layer.statistics:
+                    if getattr(layer, name, None) is not None:
+                        setattr(layer, name, getattr(layer, name).astype(kind))
             twin.dtype = kind
         return twin
 

@@ -10,9 +10,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from .errors import GraphError
-from .param import Array, Shape
+from .param import Array, Param, Shape
 
 Initializer: TypeAlias = Callable[[Shape, np.random.Generator], Array]
+Initial: TypeAlias = "str | Initializer | Param"
+"""What a layer's weights start as: a name, a function, or another layer's Param to share."""
 
 
 def zeros(shape: Shape, rng: np.random.Generator) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from . import initializers
 from .activations import Activation
 from .errors import GraphError, ShapeError
-from .initializers import Initializer
+from .initializers import Initial
 from .param import Array, Param, Shape
 from .record import Record
 
@@ -42,7 +42,9 @@ class Layer:
     mixes_examples: ClassVar[bool] = False
     """Whether a row of the output depends on other rows of the input."""
     constant_inputs: ClassVar[frozenset[int]] = frozenset()
-    """Inputs that no error flows to: targets, indices."""
+    """Inputs that no error flows to and that may be integers: targets, indices."""
+    statistics: ClassVar[tuple[str, ...]] = ()
+    """Attributes with arrays that training moves without a gradient: running means and the like."""
 
     edition: ClassVar[int] = 0
     """Grows whenever some layer is frozen, thawed or given another Param, so that runs notice."""
@@ -65,29 +67,39 @@ class Layer:
         """Compute the error for each input and set at.grad[param] for each Param."""
         raise NotImplementedError(f"{type(self).__name__} has no backward(self, at, error)")
 
+    def constants(self, shapes: Sequence[Shape]) -> frozenset[int]:
+        """Which of its inputs no error flows to in a use with samples of these shapes: `constant_inputs`."""
+        return self.constant_inputs
+
     def commit(self, at: Record) -> None:
         """Take over what a training sweep left on `at` (running statistics); called once a training step."""
 
     @property
     def params(self) -> dict[str, Param]:
-        """The layer's Params by attribute name; those in a list, a dict or a layer of its own as "ws.0", "inner.w"."""
-        return dict(pair for name, value in vars(self).items() for pair in _params_in(name, value))
+        """The layer's Params by attribute name; those in a list, a dict or a layer of its own as "ws.0", "inner.w".
+
+        A Param with several names, as one that was handed in as initial value, goes by the last.
+        """
+        found = {param: name for key, value in vars(self).items() for name, param in _params_in(key, value)}
+        return {name: param for param, name in found.items()}
 
     def param(
         self,
         name: str,
         shape: Shape,
-        initial: str | Initializer,
+        initial: Initial,
         *,
         rng: np.random.Generator,
         dtype: np.dtype[Any],
     ) -> Param:
-        """Create the Param of that name or, in a further use of the layer, check that the one there fits.
+        """Create the Param of that name or, if it is there or handed in as `initial`, check that it fits.
 
         Raises ShapeError when this use needs another shape, GraphError when it needs another dtype.
         """
         there: Param | None = getattr(self, name, None)
-        if there is None:
+        if isinstance(initial, Param):
+            there = initial if there is None else there
+        elif there is None:
             values = np.asarray(initializers.resolve(initial)(shape, rng))
             if values.dtype.kind not in "fiu":
                 raise ShapeError(f"needs float initial values for {name}, got {values.dtype}")
@@ -172,10 +184,28 @@ class Input(Layer):
         return ()
 
 
+class Block:
+    """Something that stands for several nodes: `graph.add` has it put them there."""
+
+    name: str
+
+    def inline(self, graph: Graph, inputs: Sequence[Node], name: str | None) -> Any:
+        """Add nodes to a graph behind the given ones; return the node, or the tuple of nodes, with the results."""
+        raise NotImplementedError(f"{type(self).__name__} has no inline(self, graph, inputs, name)")
+
+    def __call__(self, *nodes: Node, name: str | None = None) -> Any:
+        """Put the block behind nodes of a graph: the short way to write `graph.add(block, *nodes)`."""
+        return graph_of(nodes, f"{type(self).__name__.lower()} {self.name!r}").add(self, *nodes, name=name)
+
+    def __rrshift__(self, nodes: Sequence[Node]) -> Any:
+        """`(u, v) >> block`: the same as block(u, v)."""
+        return self(*nodes)
+
+
 class Node:
     """One use of a layer in one graph."""
 
-    __slots__ = ("block", "dtype", "graph", "id", "inputs", "layer", "name", "shape", "source")
+    __slots__ = ("block", "constant_inputs", "dtype", "graph", "id", "inputs", "layer", "name", "shape", "source")
 
     def __init__(
         self,
@@ -195,11 +225,12 @@ class Node:
         self.name = name
         self.inputs = inputs
         self.shape = shape
+        self.constant_inputs = layer.constants([source.shape for source in inputs])
         self.dtype = dtype
         self.block = block
         self.source = source
 
-    def __rshift__(self, then: Layer | Graph) -> Any:
+    def __rshift__(self, then: Layer | Block) -> Any:
         """`node >> layer`: the same as layer(node); a graph is inlined as a block."""
         if isinstance(then, type) or not callable(then):
             hint = f": call it first, {then.__name__}(…)" if isinstance(then, type) else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -71,6 +72,11 @@ class Param:
         """Dtype of the array."""
         return self._value.dtype
 
+    @property
+    def T(self) -> Transposed:
+        """The same Param seen transposed, for a layer that shares it so: `Dense(k, weights=encoder.w.T)`."""
+        return Transposed(self)
+
     def touch(self) -> None:
         """Say that the value was changed, so that no run goes backward with new weights and old activations."""
         self.version = moment()
@@ -89,3 +95,10 @@ class Param:
 
     def __repr__(self) -> str:
         return f"Param({self.name!r}, shape={self.shape}, dtype={self.dtype})"
+
+
+@dataclass(frozen=True, eq=False)
+class Transposed:
+    """A Param as the transposed weights of another layer: there is one array and one gradient."""
+
+    param: Param

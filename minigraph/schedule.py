@@ -97,7 +97,7 @@ def errands(order: Sequence[Node], seeds: Collection[Node], wrt: Collection[Node
     for node in reversed(order):
         if node not in wants or (node not in seeds and node not in arriving):
             continue
-        closed = node.layer.constant_inputs
+        closed = node.constant_inputs
         needs = tuple(slot not in closed and source in wants for slot, source in enumerate(node.inputs))
         for slot, source in enumerate(node.inputs):
             if needs[slot]:
@@ -107,7 +107,7 @@ def errands(order: Sequence[Node], seeds: Collection[Node], wrt: Collection[Node
 
 
 def _open_inputs(node: Node) -> list[Node]:
-    closed = node.layer.constant_inputs
+    closed = node.constant_inputs
     return [source for slot, source in enumerate(node.inputs) if slot not in closed]
 
 
@@ -164,7 +164,7 @@ def _feed_problems(nodes: Sequence[Node], running: set[Node], feeds: Collection[
     found = []
     for name, node in inputs.items():
         if name not in feeds and node in running:
-            costs = [u.name for u, slot in users[node] if isinstance(u.layer, Cost) and slot in u.layer.constant_inputs]
+            costs = [u.name for u, slot in users[node] if isinstance(u.layer, Cost) and slot in u.constant_inputs]
             role = f", the target of {costs[0]!r}," if costs else ""
             remedy = ", or run without the cost: until=…, mg.predict(…)" if costs else ""
             message = f"input {name!r}{role} (added at {node.source}) was not fed: give {name}=…{remedy}"

@@ -44,8 +44,8 @@ class ForwardSweep:
         self.steps = []
         for node in order[len(plan.inputs) :]:
             ids = [source.id for source in node.inputs]
-            several = itemgetter(*ids) if len(ids) > 1 else None
-            self.steps.append((node, node.id, node.layer.forward, self.records[node], ids[0], several))
+            several = None if len(ids) == 1 else itemgetter(*ids) if ids else _nothing
+            self.steps.append((node, node.id, node.layer.forward, self.records[node], ids[0] if ids else 0, several))
         commits = [node for node in order if type(node.layer).commit is not Layer.commit]
         self.committers = [(node.layer, self.records[node]) for node in commits]
 
@@ -77,6 +77,10 @@ class ForwardSweep:
             expected = _said((self.m, *node.shape), node.dtype)
             raise LayerError(f"{_named(node)}: forward must return {expected}, got {_kind(a)}")
         self.records[node].seal()
+
+
+def _nothing(outputs: list[Any]) -> tuple[()]:
+    return ()
 
 
 class BackwardSweep:

@@ -167,7 +167,7 @@ class EdgeView:
 
 def error_state(run: Results, node: Node, slot: int | None = None) -> State:
     """How it stands with the error of a node or, with a slot, along the edge into it."""
-    if slot is not None and slot in node.layer.constant_inputs:
+    if slot is not None and slot in node.constant_inputs:
         return "no path"
     if run.backward_done < 0:
         return "not yet"
@@ -186,7 +186,7 @@ def why_missing(run: Results, node: Node, what: str, slot: int | None = None) ->
         )
         return NotComputedError(f"the {what} is not computed yet: {step}")
     if state == "no path":
-        if slot is not None and slot in node.layer.constant_inputs:
+        if slot is not None and slot in node.constant_inputs:
             return NoPathError(f"there is no {what}: {node.name!r} takes it as a constant, no error flows there")
         seeds = ", ".join(repr(seed.name) for seed in run.swept_back().seeds)
         return NoPathError(f"there is no {what}: no path leads from {node.name!r} to {seeds}")

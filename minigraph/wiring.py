@@ -99,7 +99,7 @@ class Wiring:
         users = consumers(self.nodes)
         for node in reversed(self.nodes):
             for_targets = [
-                slot in user.layer.constant_inputs if isinstance(user.layer, Cost) else user in aside
+                slot in user.constant_inputs if isinstance(user.layer, Cost) else user in aside
                 for user, slot in users[node]
             ]
             if for_targets and all(for_targets):
@@ -124,13 +124,12 @@ class Wiring:
         if self._outputs:
             return list(self._outputs)
         judged = [
-            source
-            for node in self.costs
-            for slot, source in enumerate(node.inputs)
-            if slot not in node.layer.constant_inputs
+            source for node in self.costs for slot, source in enumerate(node.inputs) if slot not in node.constant_inputs
         ]
         used = {source for node in self.nodes for source in node.inputs}
-        return list(dict.fromkeys(judged)) or [node for node in self.nodes if node not in used]
+        return list(dict.fromkeys(judged)) or [
+            node for node in self.nodes if node not in used and not isinstance(node.layer, Cost)
+        ]
 
     @property
     def edges(self) -> list[Edge]:

@@ -31,7 +31,17 @@ def prepared(case, m=M, dtype="float64", draw=7, layer=None):
     node, rng = case.node(dtype, layer), np.random.default_rng(draw)
     for param in node.layer.params.values():
         param.value = param.value + rng.normal(size=param.shape)
+    for name in node.layer.statistics:  # means and variances, both as positive numbers
+        there = getattr(node.layer, name)
+        setattr(node.layer, name, (there + rng.uniform(0.5, 2.0, there.shape)).astype(dtype))
     return node, case.inputs(rng, m), rng.normal(size=(m, *node.shape))
+
+
+def given(node, training):
+    """What a reference is told besides the inputs: values of Params and running statistics, the mode, a generator."""
+    values = {name: param.value for name, param in node.layer.params.items()}
+    values |= {name: getattr(node.layer, name) for name in node.layer.statistics}
+    return SimpleNamespace(training=training, rng=np.random.default_rng((SEED, node.id, 1)), **values)
 
 
 def feeds(inputs):
@@ -39,7 +49,7 @@ def feeds(inputs):
 
 
 def open_slots(node):
-    return [i for i in range(len(node.inputs)) if i not in node.layer.constant_inputs]
+    return [i for i in range(len(node.inputs)) if i not in node.constant_inputs]
 
 
 def run_both(run, inputs, error):
@@ -120,10 +130,8 @@ def differences(f, x, h=1e-5):
 @every
 def test_forward_equals_the_reference(case, training):
     node, inputs, error = prepared(case)
-    values = {name: param.value for name, param in node.layer.params.items()}
-    given = SimpleNamespace(training=training, rng=np.random.default_rng((SEED, node.id, 1)), **values)
     a = swept(node, inputs, error, training)["node"].a
-    assert_close(a, case.reference(given, *inputs))
+    assert_close(a, case.reference(given(node, training), *inputs))
 
 
 @in_both_modes

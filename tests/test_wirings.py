@@ -57,7 +57,7 @@ def constants_held(w, run, between=lambda *edge: None):
     given = {view.node: np.array(view.a) for view in run}
 
     def on_edge(source, target, slot):
-        constant = slot in target.layer.constant_inputs
+        constant = slot in target.constant_inputs
         if constant and isinstance(target.layer, Cost) and source.dtype.kind == "f" and source in given:
             return Held(given[source])
         return None if constant else between(source, target, slot)
@@ -156,7 +156,7 @@ def test_errors_along_edges_equal_differences(name):
     for view in run:
         for slot, source in enumerate(view.node.inputs):
             edge = run.edge(source, view.node, slot)
-            if slot in view.node.layer.constant_inputs or edge.state == "not asked":
+            if slot in view.node.constant_inputs or edge.state == "not asked":
                 continue
             offset = offsets[source, view.node, slot]
             offset.value = np.zeros((3, *source.shape))

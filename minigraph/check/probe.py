@@ -34,7 +34,7 @@ class Probe:
         self.inputs = [np.array(x, order="C") for x in of_run.inputs]
         self.clock = clock
         self.rng = rng
-        self.open = [i for i in range(len(self.inputs)) if i not in self.layer.constant_inputs]
+        self.open = [i for i in range(len(self.inputs)) if i not in node.constant_inputs]
 
     def record(self, m: int | None = None, clock: Clock | None = None) -> Record:
         """An empty record for this node, with the random numbers that the run drew."""

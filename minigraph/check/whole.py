@@ -48,7 +48,7 @@ class Whole:
         varying: set[Node] = set()
         held = {}
         for node in self.order:
-            closed = node.layer.constant_inputs
+            closed = node.constant_inputs
             if node.dtype.kind == "f" and (
                 isinstance(node.layer, Input)
                 or node.layer.params
@@ -152,7 +152,7 @@ class Whole:
         return Whole(graph.forward(feeds, training=run.training, seed=run.clock.seed), self.rng)
 
     def _constants(self) -> Iterator[tuple[Node, int]]:
-        return ((node, slot) for node in self.order for slot in node.layer.constant_inputs if slot < len(node.inputs))
+        return ((node, slot) for node in self.order for slot in node.constant_inputs if slot < len(node.inputs))
 
 
 def seeds_of(graph: Graph) -> list[Node]:

@@ -39,7 +39,7 @@ def network_dot(graph: Graph, style: Style = STYLE) -> str:
 
 def is_constant(edge: Edge) -> bool:
     """Whether the target takes this input as a constant, so that no error flows back."""
-    return edge.slot in edge.target.layer.constant_inputs
+    return edge.slot in edge.target.constant_inputs
 
 
 class Sheet:

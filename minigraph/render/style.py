@@ -30,6 +30,13 @@ def _families() -> dict[str, Paint]:
         "shape": Paint("#e3f4f2", "#1f8378"),
         "noise": Paint("#fdf3dc", "#a8740f"),
         "activation": Paint("#edf6e1", "#5b8722"),
+        "elementwise": Paint("#edf6e1", "#5b8722"),
+        "recurrent": Paint("#dfe9fb", "#3b5bbd"),
+        "attention": Paint("#fbeaf4", "#b03a86"),
+        "embedding": Paint("#e6f0f2", "#3b7683"),
+        "pool": Paint("#e9eef9", "#5470a8"),
+        "norm": Paint("#f4efe4", "#8a6d3b"),
+        "reduce": Paint("#e3f4f2", "#1f8378"),
         "cost": Paint("#fdeeee", "#b4413c"),
         "custom": Paint("#ffffff", "#334155"),
     }

@@ -84,7 +84,7 @@ def test_blocks_that_do_not_fit_are_refused_and_nothing_is_added(g):
     cases = [
         (
             lambda: block(x),
-            r"block 'cell' \(graph 'cell', added at test_blocks\.py:\d+\) takes 2 inputs \('u', 'v'\), got 1",
+            r"block 'cell' \(graph 'cell', added at test_inlining\.py:\d+\) takes 2 inputs \('u', 'v'\), got 1",
         ),
         (lambda: block(x, y, y), "takes 2 inputs .*got 3"),
         (lambda: block(y, x), r"takes samples of shape \(3,\) float64 as 'u', got 'y' of shape \(2,\)"),
