@@ -17,7 +17,8 @@ from .errors import MinigraphError
 from .graph import Sequential
 from .layers import Dense
 from .optimizers import SGD
-from .train import evaluate, fit
+from .train import fit
+from .trainer import evaluate
 
 
 class Parser(argparse.ArgumentParser):

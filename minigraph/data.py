@@ -1,16 +1,19 @@
-"""Arrays by input name, checked once and dealt out in batches."""
+"""Examples by input name, dealt out in batches: arrays, checked once, or batches that come one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .errors import FeedError
+from .errors import FeedError, GraphError
 from .feeds import admit, batch_of
 from .graph import Graph
 from .layer import Node
+from .numbers import is_whole
 from .param import Array
 from .plan import check_feeds
 from .schedule import ancestors
@@ -19,18 +22,43 @@ from .schedule import ancestors
 def gather(graph: Graph, data: Mapping[str, ArrayLike], wanted: list[Node]) -> tuple[dict[str, Array], bool]:
     """Check the arrays that the wanted nodes depend on, and convert them to the graph's dtype, examples as rows.
 
-    Returns them with whether it was one example, without a batch axis. Raises FeedError for missing or unknown names,
-    wrong shapes and dtypes, and different numbers of rows.
+    Memory-mapped arrays stay on disk until a batch is taken. Returns them with whether it was one example, without a
+    batch axis. Raises FeedError for missing or unknown names, wrong shapes and dtypes, and different numbers of rows.
     """
     if not isinstance(data, Mapping):
         raise FeedError(f"data is a dict of arrays by input name, got {type(data).__name__}")
     check_feeds(graph, data, wanted)
     active = ancestors(wanted)
     inputs = [node for node in graph.inputs if node in active]
-    arrays = {node: admit(node, data[node.name]) for node in inputs}
+    arrays = {node: _held(node, data[node.name]) for node in inputs}
     m, single = batch_of(arrays)
-    rows = {node.name: np.ascontiguousarray(array).reshape(m, *node.shape) for node, array in arrays.items()}
+    rows: dict[str, Any] = {}
+    for node, array in arrays.items():
+        lazy = isinstance(array, np.memmap)
+        rows[node.name] = _OnDisk(array, node) if lazy else np.ascontiguousarray(array).reshape(m, *node.shape)
     return rows, single
+
+
+def _held(node: Node, value: Any) -> Array:
+    """The array in the input's dtype; a memory-mapped one stays on disk as it is."""
+    if isinstance(value, np.memmap) and value.shape[1:] == node.shape and len(value):
+        admit(node, value[:1])
+        return value
+    return admit(node, value)
+
+
+class _OnDisk:
+    """A memory-mapped array, read and converted a batch at a time."""
+
+    def __init__(self, array: Array, node: Node):
+        self.array = array
+        self.dtype = node.dtype
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, rows: Any) -> Array:
+        return np.asarray(self.array[rows], self.dtype)
 
 
 def rows_of(graph: Graph, data: Mapping[str, ArrayLike], wanted: list[Node]) -> dict[str, Array]:
@@ -41,15 +69,74 @@ def rows_of(graph: Graph, data: Mapping[str, ArrayLike], wanted: list[Node]) -> 
     return arrays
 
 
-def batches(
-    arrays: Mapping[str, Array], size: int, rng: np.random.Generator | None = None
-) -> Iterator[tuple[int, dict[str, Array]]]:
-    """Deal out every row once, in batches of `size` (the last may be short), shuffled if a generator is given.
+class Rows:
+    """Arrays to deal out in batches of `size` (the last may be short), shuffled anew each time if a generator is given.
 
-    Yields the number of rows dealt before, and the batch as arrays by name.
+    Raises GraphError for a size that means nothing.
     """
-    n = len(next(iter(arrays.values())))
-    order = None if rng is None else rng.permutation(n)
-    for start in range(0, n, size):
-        rows = slice(start, start + size) if order is None else order[start : start + size]
-        yield start, {name: array[rows] for name, array in arrays.items()}
+
+    def __init__(self, arrays: Mapping[str, Array], size: int | None, rng: np.random.Generator | None = None):
+        if not is_whole(size) or size < 1:
+            raise GraphError(
+                f"arrays are dealt out in batches: give a positive whole number of batch_size, got {size!r}"
+            )
+        self.arrays = arrays
+        self.size = size
+        self.rng = rng
+        self.n = len(next(iter(arrays.values())))
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return -(-self.n // self.size)
+
+    def __iter__(self) -> Iterator[dict[str, Array]]:
+        order = None if self.rng is None else self.rng.permutation(self.n)
+        for start in range(0, self.n, self.size):
+            rows = slice(start, start + self.size) if order is None else order[start : start + self.size]
+            yield {name: array[rows] for name, array in self.arrays.items()}
+
+
+class Stream:
+    """Batches that come one after the other, each a dict of arrays by input name.
+
+    With `steps`, so many of them are an epoch, and the next epoch goes on behind; without, an epoch is all there are,
+    and the next iterates anew. Raises FeedError when there is none left, or for something else than batches.
+    """
+
+    def __init__(self, batches: Iterable[Any], steps: int | None):
+        if steps is not None and (not is_whole(steps) or steps < 1):
+            raise GraphError(f"steps, the number of batches in an epoch, is a positive whole number, got {steps!r}")
+        self.steps = steps
+        self.batches = batches if steps is None else iter(batches)
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        count = 0
+        for batch in islice(self.batches, self.steps):
+            if not isinstance(batch, Mapping):
+                raise FeedError(
+                    f"data is a dict of arrays by input name, or batches of them, got a {type(batch).__name__}"
+                )
+            yield batch
+            count += 1
+        if count < (self.steps or 1):
+            raise FeedError(
+                f"the data ran dry after {count} batches of an epoch: give what can be iterated again, or other steps=…"
+            )
+
+
+def source(
+    graph: Graph,
+    data: Any,
+    wanted: list[Node],
+    size: int | None,
+    rng: np.random.Generator | None = None,
+    steps: int | None = None,
+) -> Rows | Stream:
+    """What deals out data: arrays by input name are checked here, batches from an iterable when they come."""
+    if isinstance(data, Mapping):
+        if steps is not None:
+            raise GraphError("steps is for data that comes batch by batch: arrays have as many batches as they have")
+        return Rows(rows_of(graph, data, wanted), size, rng)
+    if not isinstance(data, Iterable) or isinstance(data, (str, bytes, np.ndarray)):
+        raise FeedError(f"data is a dict of arrays by input name, or batches of them, got {type(data).__name__}")
+    return Stream(data, steps)

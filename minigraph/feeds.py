@@ -40,7 +40,7 @@ def admit(node: Node, value: Any) -> Array:
 
 
 def batch_of(arrays: Mapping[Node, Array]) -> tuple[int, bool]:
-    """(m, whether it is one example without a batch axis), the same for all arrays (1 where there are none); FeedError where they differ."""
+    """(m, whether it is one example without a batch axis), 1 where there are no arrays; FeedError where they differ."""
     sizes = {node: (1, True) if array.shape == node.shape else (len(array), False) for node, array in arrays.items()}
     if len(set(sizes.values())) > 1:
         said = ", ".join(

@@ -1,26 +1,24 @@
-"""Graph: the wiring of layers into a network, with names, blocks and shared Params."""
+"""Graph: a network to run, look at, copy and take apart."""
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .inlining import inline
+from . import surgery
+from .assembly import Assembly, float_dtype
 from .costs import Cost
-from .errors import GraphError, LayerError, MinigraphError, ShapeError
+from .errors import GraphError
 from .feeds import merged
-from .layer import Block, Input, Layer, Node, graph_of, user_line
-from .layers import StopGradient
-from .numbers import is_whole
-from .record import whole
+from .inlining import inline
+from .layer import Block, Layer, Node
 from .schedule import Problem, problems
-from .wiring import Wiring
 
 if TYPE_CHECKING:
     from .run import Run
@@ -28,138 +26,64 @@ if TYPE_CHECKING:
 _counting_runs = threading.Lock()
 
 
-class Graph(Wiring, Block):
+class Graph(Assembly, Block):
     """The wiring of a network: nodes in the order they were added, their names, the Params of their layers.
 
     `dtype` is "float64" or "float32". `seed` decides the initial weights and, with the count of runs, their noise.
     """
 
-    def __init__(self, name: str = "graph", *, seed: int | None = None, dtype: str = "float64"):
-        super().__init__(name)
-        self.dtype = _float_dtype(dtype, f"graph {name!r}")
-        self.seed = seed
-        self._entropy = np.random.SeedSequence(None if seed is None else whole(seed, f"graph {name!r}")).entropy
-        self.rng = np.random.default_rng(self._entropy)
-        self._runs = 0
-        self.warned: int | None = None
-
-    # ---- wiring ----
-
-    def input(self, name: str, shape: int | Iterable[int], dtype: Any = None) -> Node:
-        """Add an input for samples of a shape (without the batch axis; () for single numbers) and return its node.
-
-        `dtype=int` is for labels and indices; else the graph's dtype. Raises GraphError for a bad shape or dtype.
-        """
-        sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
-        if any(not is_whole(n) or n < 1 for n in sizes):
-            raise GraphError(f"input {name!r} takes a shape of positive whole numbers, got {shape!r}")
-        try:
-            kind = np.dtype(self.dtype if dtype is None else dtype)
-        except TypeError:
-            raise GraphError(f"input {name!r} takes floats or integers (dtype=int), got dtype {dtype!r}") from None
-        if kind.kind not in "fi":
-            raise GraphError(f"input {name!r} takes floats or integers (dtype=int), got dtype {kind}")
-        kind = np.dtype(np.int64) if kind.kind == "i" else self.dtype
-        layer = Input(tuple(int(n) for n in sizes))
-        return self.append(layer, self.names.claim(name), (), layer.shape, kind)
-
-    def add(self, layer: Layer | Block, *inputs: Node, name: str | None = None) -> Any:
-        """Use a layer on nodes of this graph and return the new node; a graph is inlined as a block of nodes.
-
-        Inlining shares the layers and with them the Params; costs and their targets stay outside. It returns the
-        block's output node, or a tuple of them. Raises GraphError and ShapeError with the node, what its layer takes,
-        what it got and the line that added it.
-        """
-        if isinstance(layer, type) and issubclass(layer, Layer):
-            raise GraphError(f"g.add takes a layer, got the class {layer.__name__}: call it first, {layer.__name__}(…)")
-        if not isinstance(layer, (Layer, Block)):
-            raise GraphError(f"g.add takes a layer or a graph, got {layer!r}")
-        where = type(layer).__name__
-        if not inputs and not (isinstance(layer, Cost) and layer.judged == 0):
-            raise GraphError(f"g.add({where}) takes the nodes that feed it, got none (at {user_line()})")
-        if inputs and graph_of(inputs, where) is not self:
-            graph_of((*self.nodes[:1], *inputs), where)  # names both graphs
-            raise GraphError(f"{where} was given nodes of graph {inputs[0].graph.name!r}, not of {self.name!r}")
-        if isinstance(layer, Block):
-            return layer.inline(self, inputs, name)
-        full = self.names.claim(name) if name is not None else self.names.suggest(layer)
-        said = f"{where} {full!r}"
-        try:
-            self._check_kinds(layer, inputs)
-            shape = layer.build(*(node.shape for node in inputs), rng=self.rng, dtype=self.dtype)
-        except MinigraphError as fault:
-            raise type(fault)(f"{said} {fault} (added at {user_line()})") from None
-        except Exception as fault:
-            takes = _arity(layer)
-            if takes is None or takes == len(inputs):
-                raise LayerError(
-                    f"{said}: build failed with {type(fault).__name__}: {fault} (added at {user_line()})"
-                ) from fault
-            plural = "s" if takes != 1 else ""
-            raise ShapeError(
-                f"{said} takes {takes} input{plural}, got {len(inputs)} (added at {user_line()})"
-            ) from None
-        if not isinstance(shape, tuple) or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
-            raise LayerError(
-                f"{said}: build must return a sample shape, a tuple, got {shape!r} (added at {user_line()})"
-            )
-        return self.append(layer, full, inputs, tuple(int(n) for n in shape), self.dtype)
-
-    def cost(
-        self,
-        layer: Cost,
-        *outputs: Node,
-        target: str | Node | None = None,
-        weights: str | Node | None = None,
-        name: str | None = None,
-    ) -> Node:
-        """Add a cost of outputs and return its node; a target, "t" unless named, that is a new name becomes an input.
-
-        `weights` is an input with a number for each example, by which its C_x counts; a new name becomes an input, too.
-        Raises GraphError for a target where the cost takes none, and what `add` raises; then nothing is added.
-        """
-        if not isinstance(layer, Cost):
-            raise GraphError(f"g.cost takes a cost from minigraph.costs, got {layer!r}: g.add takes other layers")
-        kind = type(layer).__name__
-        if target is not None and not layer.takes_target:
-            raise GraphError(f"{kind} takes no target, got {target!r}")
-        layer.choose(self)
-        sides = [target or "t"] if layer.takes_target else []
-        sides += [] if weights is None else [weights]
-        graph_of((*self.nodes[:1], *outputs, *(side for side in sides if not isinstance(side, str))), kind)
-        if len(outputs) != layer.judged:
-            raise ShapeError(f"{kind} judges {layer.judged} of a graph's outputs, got {len(outputs)}")
-        new = 0
-        try:
-            for side in sides:
-                if isinstance(side, str) and side not in self.names.nodes:
-                    is_target = layer.takes_target and side is sides[0]
-                    shape, dtype = layer.target(*(node.shape for node in outputs)) if is_target else ((), float)
-                    self.input(side, shape, dtype=int if dtype is int else None)
-                    new += 1
-            node: Node = self.add(layer, *outputs, *(self[side] for side in sides), name=name)
-        except MinigraphError:
-            for _ in range(new):
-                self.drop_last()
-            raise
-        return node
-
-    def inline(self, graph: Graph, inputs: Sequence[Node], name: str | None) -> Any:
+    def inline(self, graph: Any, inputs: Sequence[Node], name: str | None) -> Any:
         """Put this graph's nodes into another graph, as a block: what `graph.add` does with a graph."""
         return inline(self, graph, inputs, name)
 
-    def _check_kinds(self, layer: Layer, inputs: tuple[Node, ...]) -> None:
-        constant = layer.constants([node.shape for node in inputs])
-        for slot, node in enumerate(inputs):
-            floats = slot not in constant or isinstance(layer, StopGradient)
-            if floats and node.dtype.kind != "f":
-                raise ShapeError(f"takes floats, got the integers of {node.name!r}")
-            fixed = isinstance(node.layer, (Input, StopGradient))
-            if isinstance(layer, Cost) and slot in constant and not fixed:
-                raise GraphError(
-                    f"takes an input as its target, got the computed {node.name!r}, to which no error would flow: "
-                    f"put StopGradient() between if that is meant"
-                )
+    # ---- taking apart ----
+
+    def replace(self, name: Node | str, layer: Layer | Block, *inputs: Node) -> Node:
+        """Put another layer, or a block with one output, in a node's place, and return the node that stands there now.
+
+        It has the old node's name and inputs, unless others are given. As with every edit, shapes downstream are
+        checked again, older runs become stale, and where anything doesn't fit nothing is changed. Raises GraphError and
+        ShapeError as `add` does, and GraphError with the path of a cycle.
+        """
+        return surgery.replace(self, name, layer, inputs)
+
+    def insert(self, layer: Layer | Block, *, between: tuple[Node | str, Node | str], name: str | None = None) -> Node:
+        """Put a layer, or a block, on the way from one node to another, and return the new node.
+
+        Where the value enters several times, all its edges go through the new node. Raises what `replace` raises.
+        """
+        return surgery.insert(self, layer, between, name)
+
+    def remove(self, name: Node | str) -> None:
+        """Take a node out: its input goes where its output went. A cost goes with the target that only it had.
+
+        Raises GraphError where several inputs could take its place, and what `replace` raises.
+        """
+        surgery.remove(self, name)
+
+    def between(self, starts: Any, ends: Any) -> Graph:
+        """The part from some nodes, which become its inputs, to others, its outputs: a Graph that shares the Params.
+
+        Both are a node, a name or several. What else the ends depend on comes along. Raises GraphError where no path
+        leads from a start to an end.
+        """
+        return surgery.part(self, self.resolve(starts), self.resolve(ends), f"{self.name}: {starts} to {ends}")
+
+    def until(self, ends: Any) -> Graph:
+        """Some nodes, one or several by name, and all that they depend on: a Graph that shares the Params."""
+        return surgery.part(self, [], self.resolve(ends), f"{self.name} until {ends}")
+
+    def freeze(self, what: str | type[Layer] = "*", frozen: bool = True) -> list[Node]:
+        """Have the layers of the nodes that `find` finds count as constants, or not any more; returns those nodes.
+
+        A layer used elsewhere, too, is frozen there as well. Raises GraphError when no such node has Params.
+        """
+        nodes = [node for node in self._found(what) if node.layer.params]
+        if not nodes:
+            raise GraphError(f"graph {self.name!r} has no Params in the nodes that {what!r} finds")
+        for node in nodes:
+            node.layer.frozen = frozen
+        return nodes
 
     # ---- running, looking, copying ----
 
@@ -217,23 +141,28 @@ class Graph(Wiring, Block):
 
         return render(network_dot(self), "svg").decode()
 
-    def copy(self, dtype: str | None = None) -> Graph:
-        """A graph of its own, with copies of all layers and Params, converted to another dtype if asked."""
-        import copy
+    def copy(self, dtype: str | None = None, *, share: bool | str | Iterable[str] = False) -> Graph:
+        """A graph of its own, with copies of all layers and Params, converted to another dtype if asked.
 
-        twin = copy.deepcopy(self)
-        if dtype is not None:
-            kind = _float_dtype(dtype, "a copy")
-            for param in twin.params.values():
-                param.recast(kind)
-            for node in twin.nodes:
-                node.dtype = kind if node.dtype.kind == "f" else node.dtype
-            for layer in {node.layer for node in twin.nodes}:
-                for name in layer.statistics:
-                    if getattr(layer, name, None) is not None:
-                        setattr(layer, name, getattr(layer, name).astype(kind))
-            twin.dtype = kind
+        `share=True` shares all layers and so their Params, `share="enc/*"` (or several such) those of the nodes that
+        `find` finds. Raises GraphError when nothing is found, and for shared layers of another dtype.
+        """
+        patterns = ["*"] if share is True else [] if share is False else [share] if isinstance(share, str) else share
+        shared = {node.layer for pattern in patterns for node in self._found(pattern)}
+        kind = self.dtype if dtype is None else float_dtype(dtype, "a copy")
+        if kind != self.dtype and any(layer.params for layer in shared):
+            raise GraphError(f"a copy in {kind} can't share Params of {self.dtype}: leave out share=, or dtype=")
+        kept: list[Any] = [*shared, *(param for layer in shared for param in layer.params.values())]
+        twin = deepcopy(self, {id(thing): thing for thing in kept})
+        if kind != self.dtype:
+            twin.recast(kind)
         return twin
+
+    def _found(self, pattern: str | type[Layer]) -> list[Node]:
+        nodes = self.find(pattern)
+        if not nodes:
+            raise GraphError(f"graph {self.name!r} has no node that {pattern!r} finds")
+        return nodes
 
     def __str__(self) -> str:
         return self.summary()
@@ -258,16 +187,3 @@ def Sequential(
     if cost is not None:
         g.cost(cost, node, target="t")
     return g
-
-
-def _arity(layer: Layer) -> int | None:
-    """How many shapes the layer's `build` takes; None when it takes any number."""
-    kinds = [p.kind for p in inspect.signature(layer.build).parameters.values()]
-    return None if inspect.Parameter.VAR_POSITIONAL in kinds else kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-
-def _float_dtype(dtype: Any, taker: str) -> np.dtype[Any]:
-    for kind in (np.dtype("float64"), np.dtype("float32")):
-        if dtype in (kind.name, kind.type):
-            return kind
-    raise GraphError(f"{taker} takes dtype float64 or float32, got {dtype!r}")

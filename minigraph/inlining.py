@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .caller import user_line
 from .errors import GraphError, ShapeError
-from .layer import Node, user_line
+from .layer import Node
 from .names import snake
 
 if TYPE_CHECKING:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -20,6 +17,8 @@ from .record import Record
 
 if TYPE_CHECKING:
     from .graph import Graph
+
+    Operand: TypeAlias = "Node | float | Array"
 
 
 @dataclass(eq=False)
@@ -71,6 +70,10 @@ class Layer:
         """Which of its inputs no error flows to in a use with samples of these shapes: `constant_inputs`."""
         return self.constant_inputs
 
+    def fixed(self, name: str) -> Any:
+        """Where in its Param of that name no gradient goes, though outputs depend on it: an index. None: nowhere."""
+        return None
+
     def commit(self, at: Record) -> None:
         """Take over what a training sweep left on `at` (running statistics); called once a training step."""
 
@@ -108,7 +111,7 @@ class Layer:
             return Param(values.astype(dtype), name)
         if there.shape != shape:
             raise ShapeError(
-                f"shares {name} of shape {there.shape} with its other uses, but this input needs {shape}: "
+                f"has {name} of shape {there.shape} already, but this input needs {shape}: "
                 f"use another {type(self).__name__} here"
             )
         if there.dtype != dtype:
@@ -189,7 +192,7 @@ class Block:
 
     name: str
 
-    def inline(self, graph: Graph, inputs: Sequence[Node], name: str | None) -> Any:
+    def inline(self, graph: Any, inputs: Sequence[Node], name: str | None) -> Any:
         """Add nodes to a graph behind the given ones; return the node, or the tuple of nodes, with the results."""
         raise NotImplementedError(f"{type(self).__name__} has no inline(self, graph, inputs, name)")
 
@@ -237,15 +240,34 @@ class Node:
             raise GraphError(f"node >> takes a layer or a graph, got {then!r}{hint}")
         return then(self)
 
+    # numpy's arrays leave `array + node` to the node; a node has parts, node[0], but is no sequence of them
+    __array_ufunc__ = None
+    __iter__ = None
+
+    if TYPE_CHECKING:  # layers/operators.py defines them, out of layers
+
+        def __add__(self, other: Operand) -> Node: ...
+        def __radd__(self, other: Operand) -> Node: ...
+        def __sub__(self, other: Operand) -> Node: ...
+        def __rsub__(self, other: Operand) -> Node: ...
+        def __mul__(self, other: Operand) -> Node: ...
+        def __rmul__(self, other: Operand) -> Node: ...
+        def __truediv__(self, other: Operand) -> Node: ...
+        def __rtruediv__(self, other: Operand) -> Node: ...
+        def __matmul__(self, other: Node) -> Node: ...
+        def __pow__(self, exponent: float) -> Node: ...
+        def __neg__(self) -> Node: ...
+        def __getitem__(self, index: Any) -> Node: ...
+
     def __repr__(self) -> str:
         return f"<Node {self.name!r}: {self.layer.describe()}, samples of shape {self.shape}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _node_of, (self.graph, self.id)
+        return _node_of, (self.graph, self.name)
 
 
-def _node_of(graph: Graph, id: int) -> Node:
-    return graph.nodes[id]
+def _node_of(graph: Graph, name: str) -> Node:
+    return graph[name]
 
 
 def graph_of(nodes: Sequence[Any], taker: str) -> Graph:
@@ -256,6 +278,8 @@ def graph_of(nodes: Sequence[Any], taker: str) -> Graph:
             raise GraphError(f"{taker} takes nodes, got the layer {kind}: call it first, {kind}(…)(node)")
         if not isinstance(node, Node):
             raise GraphError(f"{taker} takes nodes, got {node!r}: a node is what g.input(…) or layer(node) returns")
+        if node.id < 0:
+            raise GraphError(f"{taker} takes nodes of a graph, got {node.name!r}, which was taken out of its graph")
         if node.graph is not nodes[0].graph:
             raise GraphError(
                 f"{taker} can't mix nodes of two graphs: {nodes[0].name!r} is in {nodes[0].graph.name!r} "
@@ -263,18 +287,3 @@ def graph_of(nodes: Sequence[Any], taker: str) -> Graph:
             )
     graph: Graph = nodes[0].graph
     return graph
-
-
-def user_line() -> str:
-    """File and line, outside of this package, that the call came from."""
-    frame, _ = user_frame()
-    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
-
-
-def user_frame() -> tuple[FrameType, int]:
-    """The first frame outside of this package, and the `stacklevel` at which the caller warns there."""
-    package = __name__.partition(".")[0]
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
-        frame, level = frame.f_back, level + 1
-    return frame, level

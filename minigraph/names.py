@@ -61,5 +61,5 @@ class Names:
 
 
 def snake(name: str) -> str:
-    """DenseLayer -> dense_layer."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    """DenseLayer -> dense_layer, LSTMCell -> lstm_cell, Conv2D -> conv2d, PReLU -> prelu."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.replace("PReLU", "Prelu")).lower()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 from warnings import warn
 
+from .caller import user_frame
 from .costs import Cost
 from .errors import FeedError, GraphError, GraphWarning
 from .graph import Graph
-from .layer import Input, Layer, user_frame
+from .layer import Input, Layer
 from .param import Param, moment
 from .schedule import ancestors, topological
 
@@ -24,6 +25,7 @@ class Plan:
         order = [node for node in topological(graph.nodes) if node in active]
         self.asked = (graph.edition, Layer.edition, until, training)
         """What the plan depends on: when this is the same, so is the plan."""
+        self.cuts = graph.cuts
         self.dtype = graph.dtype
         self.training = training
         self.order = sorted(order, key=lambda node: not isinstance(node.layer, Input))

@@ -60,9 +60,11 @@ class Results:
         return {node.name: float(np.mean(self[node].a)) for node in costs}
 
     def swept(self) -> ForwardSweep:
-        """The forward sweep; raises NotComputedError when there is none yet."""
+        """The forward sweep; raises NotComputedError when there is none yet, StaleError after an edit of the graph."""
         if self._forward is None:
             raise NotComputedError("nothing is computed yet: call run.forward(…)")
+        if self._forward.plan.cuts != self.graph.cuts:
+            raise StaleError("the graph's nodes were edited after this run: make a new one with g.forward(…)")
         return self._forward
 
     def swept_back(self) -> BackwardSweep:

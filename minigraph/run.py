@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .costs import Cost
-from .errors import GraphError, NotComputedError, StaleError
+from .errors import FeedError, GraphError, NotComputedError, StaleError
 from .feeds import admit, admit_error, batch_of, merged
 from .graph import Graph
 from .layer import Layer, Node
@@ -37,6 +37,7 @@ class Run(Results):
         super().__init__(graph, Clock(graph.next_seed() if seed is None else seed), guard)
         self.training = training
         self._token = object()
+        self._committed = 0
 
     # ---- forward ----
 
@@ -54,21 +55,27 @@ class Run(Results):
 
         Feeds go by input name; they are copied. Rows are examples; arrays of just the declared shapes are one example.
         `until` names the nodes wanted: only they and what they depend on are computed and asked for. `observe(node,
-        record)` is called after each node. Raises FeedError for feeds that don't fit, LayerError where a layer fails.
+        record)` is called after each node. After a whole forward sweep, inputs may be left out: they stay what they
+        were, and only what depends on the others, or on weights changed since, is computed again. Raises FeedError for
+        feeds that don't fit, LayerError where a layer fails.
         """
         if feeds is not None:
             named = merged(feeds, named)
         token = self._token = object()
-        self.forward_done, self.backward_done = 0, -1
+        done, self.forward_done, self.backward_done = self.forward_done, 0, -1
         self.clock.sweep += 1
         self.training = self.training if training is None else bool(training)
         until = settled(until)
         plan = self._plan
         if plan is None or plan.asked != (self.graph.edition, Layer.edition, until, self.training):
             plan = self._plan = Plan(self.graph, until, self.training)
-        sweep = self._fed(plan, named)
+        sweep, steps = self._forward, None
+        if sweep is not None and sweep.plan is plan and len(named) < len(sweep.inbox) and done == len(plan.order):
+            steps = self._behind(sweep, named)
+        else:
+            sweep = self._fed(plan, named)
         weights = plan.weights(self._guard)
-        sweep.run(None if observe is None else self._observer(observe, token, "forward_done", sweep.place))
+        sweep.run(None if observe is None else self._observer(observe, token, "forward_done", sweep.place), steps)
         if self._token is not token:
             self._break_off()
         self._weights = weights
@@ -89,6 +96,24 @@ class Run(Results):
             else:
                 sweep.outputs[k] = array
         return sweep
+
+    def _behind(self, sweep: ForwardSweep, named: Mapping[str, Any]) -> list[Any]:
+        """Hand some feeds to their inputs; the steps that depend on them, or on weights that changed."""
+        places = {node.name: i for i, node in enumerate(sweep.plan.inputs)}
+        if not named.keys() <= places.keys():
+            check_feeds(self.graph, named, sweep.plan.asked[2])
+        arrays = {sweep.plan.inputs[places[name]]: admit(self.graph[name], value) for name, value in named.items()}
+        if arrays and batch_of(arrays) != (sweep.m, sweep.single):
+            kept = ", ".join(repr(name) for name in places if name not in named)
+            raise FeedError(
+                f"{kept} {'is one example' if sweep.single else f'has {sweep.m} examples'} still, and "
+                f"{', '.join(map(repr, named))} got another number: feed all inputs"
+            )
+        for node, array in arrays.items():
+            _, _, _, held, k = sweep.inbox[places[node.name]]
+            sweep.outputs[k] = sweep.records[node].a
+            np.copyto(held, array)
+        return sweep.behind(set(arrays), sweep.plan.changed(self._weights))
 
     def _admitted(self, plan: Plan, named: Mapping[str, Any]) -> ForwardSweep:
         check_feeds(self.graph, named, plan.asked[2])
@@ -187,8 +212,9 @@ class Run(Results):
         return sweep
 
     def commit(self) -> None:
-        """Let layers take over what this training sweep left behind (running statistics); optimizers call it."""
+        """Let layers take over what this training sweep left behind (running statistics), once; optimizers call it."""
         sweep = self.swept()
-        if sweep.plan.training:
+        if sweep.plan.training and self._committed != self.clock.sweep:
+            self._committed = self.clock.sweep
             for layer, at in sweep.committers:
                 layer.commit(at)

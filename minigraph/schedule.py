@@ -164,9 +164,9 @@ def _feed_problems(nodes: Sequence[Node], running: set[Node], feeds: Collection[
     found = []
     for name, node in inputs.items():
         if name not in feeds and node in running:
-            costs = [u.name for u, slot in users[node] if isinstance(u.layer, Cost) and slot in u.constant_inputs]
-            role = f", the target of {costs[0]!r}," if costs else ""
-            remedy = ", or run without the cost: until=…, mg.predict(…)" if costs else ""
+            sides = [(u, slot) for u, slot in users[node] if isinstance(u.layer, Cost) and slot in u.constant_inputs]
+            role = f", {_role(*sides[0])}," if sides else ""
+            remedy = ", or run without the cost: until=…, mg.predict(…)" if sides else ""
             message = f"input {name!r}{role} (added at {node.source}) was not fed: give {name}=…{remedy}"
             found.append(Problem("missing feed", name, message))
     for name in feeds:
@@ -174,3 +174,9 @@ def _feed_problems(nodes: Sequence[Node], running: set[Node], feeds: Collection[
             message = f"no input {name!r} to feed: the inputs are {', '.join(map(repr, inputs))}"
             found.append(Problem("unknown feed", name, message))
     return found
+
+
+def _role(cost: Node, slot: int) -> str:
+    assert isinstance(cost.layer, Cost)
+    is_target = cost.layer.takes_target and slot == cost.layer.judged
+    return f"{'the target' if is_target else 'the weights of the examples'} of {cost.name!r}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .costs import Cost
+from .costs import Cost, Penalty
 from .graph import Graph
 from .layer import Input, Node
 from .param import Param
@@ -22,13 +22,14 @@ def table(graph: Graph) -> str:
         shared = _shared_with(node, users)
         count = sum(param.size for param in set(node.layer.params.values()))
         frozen = " frozen" if count and node.layer.frozen else ""
+        of = "of " if isinstance(node.layer, Penalty) else ""
         rows.append(
             (
                 "" if aside else str(level[node]),
                 one_line(node.name),
                 kind_of(node, node in targets),
                 shapes_of(node),
-                f"{count:,}{frozen}" if count else "",
+                f"{of}{count:,}{frozen}" if count else "",
                 shared,
             )
         )
@@ -72,7 +73,8 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 
 def _shared_with(node: Node, users: dict[Param, list[Node]]) -> str:
-    uses: list[Node] = max((users[param] for param in node.layer.params.values()), key=len, default=[])
+    params = () if isinstance(node.layer, Penalty) else node.layer.params.values()
+    uses: list[Node] = max((users[param] for param in params), key=len, default=[])
     named = [one_line(other.name) for other in uses[: SHOWN + 1] if other is not node][:SHOWN]
     more = len(uses) - 1 - len(named)
     return ", ".join(named) + (f" and {more} more" if more > 0 else "")
@@ -81,7 +83,7 @@ def _shared_with(node: Node, users: dict[Param, list[Node]]) -> str:
 def _users(graph: Graph) -> dict[Param, list[Node]]:
     users: dict[Param, list[Node]] = {}
     for node in graph.nodes:
-        for param in dict.fromkeys(node.layer.params.values()):
+        for param in () if isinstance(node.layer, Penalty) else dict.fromkeys(node.layer.params.values()):
             users.setdefault(param, []).append(node)
     return users
 

@@ -49,14 +49,24 @@ class ForwardSweep:
         commits = [node for node in order if type(node.layer).commit is not Layer.commit]
         self.committers = [(node.layer, self.records[node]) for node in commits]
 
-    def run(self, observe: Watch | None) -> None:
-        """Compute every node; layers are held to their contract the first time."""
+    def behind(self, fed: set[Node], changed: Sequence[Param]) -> list[Any]:
+        """The steps that depend on some inputs or Params."""
+        moved, params, steps = set(fed), set(changed), []
+        for step in self.steps:
+            node = step[0]
+            if not moved.isdisjoint(node.inputs) or not params.isdisjoint(node.layer.params.values()):
+                moved.add(node)
+                steps.append(step)
+        return steps
+
+    def run(self, observe: Watch | None, steps: list[Any] | None = None) -> None:
+        """Compute every node, or only some steps; layers are held to their contract the first time."""
         outputs = self.outputs
         watch = observe if self.verified else watcher(self._verify, observe)
         if watch is not None:
             for node in self.plan.inputs:
                 watch(node)
-        for node, k, forward, at, one, several in self.steps:
+        for node, k, forward, at, one, several in self.steps if steps is None else steps:
             try:
                 if several is None:
                     x = outputs[one]

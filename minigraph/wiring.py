@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from .caller import user_line
 from .costs import Cost
 from .errors import GraphError
-from .layer import Input, Layer, Node, graph_of, user_line
+from .layer import Input, Layer, Node, graph_of
 from .names import Names
 from .param import Param, Shape
 from .schedule import consumers
@@ -35,6 +37,9 @@ class Wiring:
         self.names = Names()
         self.edition = 0
         """Grows with every change, so that runs notice."""
+        self.cuts = 0
+        """Grows with every change of what was there already: what older runs hold doesn't belong together any more."""
+        self._next_id = 0
         self._outputs: list[Node] = []
 
     def append(
@@ -47,7 +52,8 @@ class Wiring:
         block: tuple[str, ...] = (),
     ) -> Node:
         """Put a node that is known to be right behind the others; `Graph.add` is what checks."""
-        node = Node(cast("Graph", self), len(self.nodes), layer, name, inputs, shape, dtype, block, user_line())
+        node = Node(cast("Graph", self), self._next_id, layer, name, inputs, shape, dtype, block, user_line())
+        self._next_id += 1
         self.nodes.append(node)
         self.names.nodes[name] = node
         self.edition += 1
@@ -56,6 +62,7 @@ class Wiring:
     def drop_last(self) -> None:
         """Take back the node that was added last."""
         del self.names.nodes[self.nodes.pop().name]
+        self._next_id -= 1
         self.edition += 1
 
     def __iter__(self) -> Iterator[Node]:
@@ -70,7 +77,9 @@ class Wiring:
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a node of that name, or that node."""
-        return name.graph is self if isinstance(name, Node) else self.names.nodes.get(str(name)) is not None
+        if isinstance(name, Node):
+            return self.names.nodes.get(name.name) is name
+        return self.names.nodes.get(str(name)) is not None
 
     def __getitem__(self, name: str | Node) -> Node:
         """The node of that name; raises GraphError with the names that come near."""
@@ -152,6 +161,14 @@ class Wiring:
             return []
         return [self[node] for node in (several if isinstance(several, tuple) else [several])]
 
+    def find(self, what: str | type[Layer]) -> list[Node]:
+        """The nodes of that name, else those whose names match the pattern ("enc/*"), or those of a type of layer."""
+        if isinstance(what, type):
+            return [node for node in self.nodes if isinstance(node.layer, what)]
+        if not isinstance(what, str):
+            raise GraphError(f"nodes are found by a name, a pattern or a type of layer, got {what!r}")
+        return [self[what]] if what in self else [node for node in self.nodes if fnmatchcase(node.name, what)]
+
     def output(self, *nodes: Node | str) -> None:
         """Declare what the graph is for: nodes that `predict` returns and that count as used."""
         for node in nodes:
@@ -161,24 +178,24 @@ class Wiring:
 
     def __getstate__(self) -> dict[str, Any]:
         # flat, so that a chain of 100,000 nodes pickles without recursion
+        place = {node: i for i, node in enumerate(self.nodes)}
         state = self.__dict__.copy()
         state["nodes"] = [
-            (n.layer, n.name, tuple(s.id for s in n.inputs), n.shape, n.dtype, n.block, n.source) for n in self.nodes
+            (n.id, n.layer, n.name, tuple(place[s] for s in n.inputs), n.shape, n.dtype, n.block, n.source)
+            for n in self.nodes
         ]
-        state["names"] = self.names.map(lambda node: node.id)
-        state["_outputs"] = [node.id for node in self._outputs]
+        state["names"] = self.names.map(place.__getitem__)
+        state["_outputs"] = [place[node] for node in self._outputs]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         rows, names, outputs = state.pop("nodes"), state.pop("names"), state.pop("_outputs")
         self.__dict__.update(state)
         self.nodes = []
-        for layer, name, sources, shape, dtype, block, line in rows:
+        for id, layer, name, sources, shape, dtype, block, line in rows:
             inputs = tuple(self.nodes[i] for i in sources)
-            self.nodes.append(
-                Node(cast("Graph", self), len(self.nodes), layer, name, inputs, shape, dtype, block, line)
-            )
-        self.names = names.map(lambda i: self.nodes[i])
+            self.nodes.append(Node(cast("Graph", self), id, layer, name, inputs, shape, dtype, block, line))
+        self.names = names.map(self.nodes.__getitem__)
         self._outputs = [self.nodes[i] for i in outputs]
 
 

@@ -589,8 +589,8 @@ def test_a_fault_between_the_nodes_is_one_of_the_whole_graph(monkeypatch):
 def test_a_run_that_hands_on_other_outputs_than_its_layers_return(monkeypatch):
     original = sweep.ForwardSweep.run
 
-    def shifted(self, observe):
-        original(self, observe)
+    def shifted(self, observe, steps=None):
+        original(self, observe, steps)
         self.outputs[2] = self.outputs[2] + 1e-6
 
     monkeypatch.setattr(sweep.ForwardSweep, "run", shifted)

@@ -135,8 +135,9 @@ def test_a_cost_that_fails_leaves_nothing_behind(g):
     image, x = g.input("image", (2, 3)), g.input("x", 3)
     nodes = list(g.nodes)
     for attempt in (
-        lambda: g.cost(SoftmaxCrossEntropy(), image),
+        lambda: g.cost(SoftmaxCrossEntropy(axis=3), image),
         lambda: g.cost(Quadratic(), x, name="x"),
+        lambda: g.cost(Quadratic(), x, target="new", weights="image"),
         lambda: g.cost(Quadratic(), x, target="image"),
         lambda: g.cost(Quadratic(), x, target="new", name="new"),
     ):

@@ -172,7 +172,7 @@ def test_a_further_use_that_does_not_fit_names_the_shapes_and_leaves_all_as_it_w
     x = g.input("x", 3)
     h = g.add(layer, x, name="first")
     w = layer.w
-    message = r"Dense 'again' shares w of shape \(4, 3\) .* needs \(4, 4\).*use another Dense.*test_param\.py:\d+\)$"
+    message = r"Dense 'again' has w of shape \(4, 3\) .* needs \(4, 4\).*use another Dense.*test_param\.py:\d+\)$"
     with pytest.raises(ShapeError, match=message):
         g.add(layer, h, name="again")
     assert layer.w is w

@@ -5,8 +5,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import FunctionType
 
 import pytest
+
+import minigraph as mg
 
 pytest.importorskip("pygraphviz", reason="pygraphviz, of the extra draw, is not installed")
 
@@ -27,6 +30,26 @@ def test_readme_example_runs_and_draws(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "(10, 6) (6, 4)" in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["gradient_flow.svg", "network.svg"]
+
+
+def test_the_catalogue_names_everything_and_its_example_runs(tmp_path):
+    text = (ROOT / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    bases = {"Layer", "Neurons", "Cell", "Recurrent", "Cost", "Penalty", "Schedule", "Optimizer"}
+    modules = (mg.layers, mg.costs, mg.optimizers, mg.blocks, mg.schedules)
+    names = {
+        name
+        for module in modules
+        for name in getattr(module, "__all__", vars(module))
+        if not name.startswith("_")
+        and isinstance(getattr(module, name), type | FunctionType)
+        and getattr(module, name).__module__.startswith((module.__name__, f"{mg.__name__}.layer"))
+    }
+    names |= {*mg.blocks.__all__, *mg.activations.NAMED}
+    assert {name for name in names - bases if not re.search(rf"`{name}\b", text)} == set()
+    [example] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    done = run(tmp_path, "-c", example)
+    assert done.returncode == 0, done.stderr
+    assert "(3, 8)" in done.stdout
 
 
 @pytest.mark.parametrize("path", [p for p in EXAMPLES if p.name != "nielsen_mnist.py"], ids=lambda path: path.stem)

@@ -63,9 +63,9 @@ def test_copies_stay_tied_and_go_their_own_way():
 
 def test_shares_that_do_not_fit_are_refused():
     g, encoder, _ = autoencoder()
-    with pytest.raises(ShapeError, match=r"shares w of shape \(3, 5\) .* but this input needs \(5, 3\)"):
+    with pytest.raises(ShapeError, match=r"has w of shape \(3, 5\) .* but this input needs \(5, 3\)"):
         Dense(5, weights=encoder.w)(g["encoder"])
-    with pytest.raises(ShapeError, match=r"shares w of shape \(3, 5\) .* but this input needs \(5, 4\)"):
+    with pytest.raises(ShapeError, match=r"has w of shape \(3, 5\) .* but this input needs \(5, 4\)"):
         Dense(4, weights=encoder.w.T)(g["x"])
     narrow = mg.Graph(dtype="float32")
     with pytest.raises(GraphError, match="float64, but this graph computes in float32"):

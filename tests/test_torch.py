@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch to compare with")
 @pytest.mark.parametrize("m", [1, 4])
 @pytest.mark.parametrize("case", [case for case in CASES if case.torch], ids=lambda case: case.id)
 def test_numbers_are_those_of_pytorch(case, m, training, layout):
+    m = max(m, case.fewest if training else 1)
     node, inputs, error = prepared(case, m)
     run = swept(node, [layout(x)[1] for x in inputs], layout(error)[1], training)
     theirs = given(node, training)

@@ -1,4 +1,4 @@
-"""SGD, fit, evaluate, predict, History."""
+"""fit, evaluate, predict, History."""
 
 import csv
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pytest
 
 import minigraph as mg
 from minigraph.costs import BinaryCrossEntropy, Quadratic, SoftmaxCrossEntropy
-from minigraph.errors import FeedError, GraphError, NotComputedError, RenderError, StaleError
+from minigraph.errors import FeedError, GraphError, RenderError
 from minigraph.layers import Dense, Dropout, Identity
 
 RNG = np.random.default_rng(0)
@@ -22,111 +22,6 @@ def net(cost=None, **options):
 
 def values(g):
     return [p.value.copy() for p in g.params.values()]
-
-
-# ---- SGD ----
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize(
-    "options", [{}, {"momentum": 0.9}, {"weight_decay": 0.1}, {"momentum": 0.5, "weight_decay": 0.2}]
-)
-def test_five_steps_equal_the_rule_written_out(options, dtype):
-    g, twin = net(dtype=dtype), net(dtype=dtype)
-    momentum, decay = options.get("momentum", 0.0), options.get("weight_decay", 0.0)
-    sgd, run = mg.SGD(lr=0.3, **options), mg.Run(g, training=True)
-    velocity = None
-    for _ in range(5):
-        run.forward(x=X, t=T).backward()
-        sgd.step(run)
-        other = twin.forward(x=X, t=T).backward()
-        grads = [other.grad(p) + decay * p.value for p in twin.params.values()]
-        velocity = grads if velocity is None else [momentum * v + d for v, d in zip(velocity, grads, strict=True)]
-        for p, v in zip(twin.params.values(), velocity, strict=True):
-            p.value = p.value - 0.3 * v
-    tolerance = 1e-13 if dtype == "float64" else 1e-5
-    for ours, theirs in zip(values(g), values(twin), strict=True):
-        assert ours.dtype == dtype
-        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
-
-
-@pytest.mark.parametrize("options", [{}, {"momentum": 0.9}, {"momentum": 0.9, "weight_decay": 0.1}])
-def test_five_steps_equal_pytorch(options):
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-    g = net()
-    theirs = [torch.nn.Parameter(torch.tensor(p.value.copy())) for p in g.params.values()]
-    adam = torch.optim.SGD(theirs, lr=0.2, **options)
-    sgd, run = mg.SGD(lr=0.2, **options), mg.Run(g, training=True)
-    for _ in range(5):
-        run.forward(x=X, t=T).backward()
-        sgd.step(run)
-        adam.zero_grad()
-        w1, b1, w2, b2 = theirs
-        out = torch.tanh(torch.tensor(X) @ w1.T + b1) @ w2.T + b2
-        (0.5 * ((out - torch.tensor(T)) ** 2).sum() / len(X)).backward()
-        adam.step()
-    for p, q in zip(g.params.values(), theirs, strict=True):
-        np.testing.assert_allclose(p.value, q.detach().numpy(), rtol=1e-9, atol=1e-12)
-
-
-def test_shared_weights_move_by_the_sum_over_uses():
-    g = mg.Graph(seed=0)
-    x, tower = g.input("x", 4), Dense(4, "tanh")
-    y = x >> tower >> tower >> tower
-    g.cost(Quadratic(), y)
-    run = g.forward(x=X, t=RNG.normal(size=(23, 4))).backward()
-    expected = tower.w.value - 0.5 * sum(run.grad(tower.w, per="use").values())
-    mg.SGD(lr=0.5).step(run)
-    np.testing.assert_allclose(tower.w.value, expected, rtol=1e-13)
-
-
-def test_params_without_gradient_stay():
-    g = mg.Graph(seed=0)
-    x = g.input("x", 4)
-    frozen, dead, live = Dense(3, frozen=True), Dense(3), Dense(2)
-    h = x >> frozen
-    g.add(dead, h, name="dead")
-    g.cost(Quadratic(), h >> live)
-    g.output("dead")
-    before = frozen.w.value.copy(), dead.w.value.copy(), live.w.value.copy()
-    run = g.forward(x=X, t=T).backward()
-    mg.SGD(lr=0.1, momentum=0.9, weight_decay=0.1).step(run)
-    assert (frozen.w.value == before[0]).all()
-    assert (dead.w.value == before[1]).all()
-    assert (live.w.value != before[2]).all()
-
-
-def test_a_step_needs_a_backward_sweep():
-    run = net().forward(x=X, t=T)
-    with pytest.raises(NotComputedError, match=r"call run\.backward"):
-        mg.SGD(lr=0.1).step(run)
-
-
-def test_a_second_step_by_the_same_sweep_is_refused():
-    g, sgd = net(), mg.SGD(lr=0.1)
-    run = g.forward(x=X, t=T).backward()
-    sgd.step(run)
-    once = values(g)
-    with pytest.raises(StaleError, match="took its step for this sweep already"):
-        sgd.step(run)
-    assert all((a == b).all() for a, b in zip(values(g), once, strict=True))
-    sgd.step(run.forward(x=X, t=T).backward())
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"lr": -1},
-        {"lr": np.nan},
-        {"lr": 1, "momentum": -0.1},
-        {"lr": 1, "weight_decay": np.inf},
-        {"lr": "0.1"},
-        {"lr": True},
-    ],
-)
-def test_sgd_refuses_numbers_that_mean_nothing(options):
-    with pytest.raises(GraphError, match="SGD takes a finite"):
-        mg.SGD(**options)
 
 
 # ---- fit ----

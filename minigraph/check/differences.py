@@ -44,18 +44,20 @@ def compare(
     rng: np.random.Generator,
     samples: int,
     tolerance: float,
+    free: Array | None = None,
 ) -> list[Verdict]:
     """Hold the claimed derivative of Σ weight ⊙ output() by each element of `values` against central differences.
 
     `values` is C-contiguous; it is changed for a moment and then put back. Of more than `samples` elements a random
     choice is compared one by one, the others together, along a random direction; where that disagrees, an element to
-    blame is searched by halving.
+    blame is searched by halving. Where `free` is given and false, nothing is compared.
     """
     flat, slopes = values.reshape(-1), claimed.reshape(-1)
     reach, scale = np.maximum(1.0, np.abs(flat)), SMALL * _rms(slopes)
-    chosen = np.arange(flat.size)
-    if flat.size > samples:
-        chosen = np.sort(rng.choice(flat.size, samples, replace=False))
+    places = np.arange(flat.size) if free is None else np.flatnonzero(free)
+    chosen = places
+    if places.size > samples:
+        chosen = np.sort(rng.choice(places, samples, replace=False))
     verdicts: list[Verdict] = []
     doubts = 0
 
@@ -68,7 +70,7 @@ def compare(
     for i in chosen:
         verdicts.append(one(int(i)))
         doubts += not verdicts[-1].ok
-    others = np.delete(np.arange(flat.size), chosen)
+    others = np.setdiff1d(places, chosen, assume_unique=True)
     if others.size:
         moves = reach * rng.choice((-1.0, 1.0), flat.size)
         verdicts.append(_together(flat, slopes, others, moves, output, weight, tolerance))

@@ -15,7 +15,7 @@ from ..param import Array
 from ..run import Run
 from ..schedule import errands
 from .differences import compare
-from .probe import Probe
+from .probe import Probe, free
 from .promises import backward_faults, forward_faults, unasked_faults
 from .report import Kind, Report
 from .whole import Whole, seeds_of
@@ -122,16 +122,19 @@ def _compare(
 ) -> set[str]:
     """Hold what backward answers against differences; returns the inputs and Params for which it is wrong."""
     node, answer = probe.node, probe.answer(error)
-    parts = [
-        (f"input {slot} ({node.inputs[slot].name})", probe.inputs[slot], sent) for slot, sent in answer.sent.items()
+    parts: list[tuple[str, Array, Array, Array | None]] = [
+        (f"input {slot} ({node.inputs[slot].name})", probe.inputs[slot], sent, None)
+        for slot, sent in answer.sent.items()
     ]
-    parts += [(name, node.layer.params[name].value, grad) for name, grad in answer.grad.items()]
+    for name, grad in answer.grad.items():
+        parts.append((name, node.layer.params[name].value, grad, free(node.layer, name)))
     wrong = set()
-    for part, values, claimed in parts:
+    for part, values, claimed, places in parts:
         if part not in but:
             verdicts = compare(
-                values, claimed, probe.output, error.ravel(), rng=probe.rng, samples=samples, tolerance=tolerance
-            )
+                values, claimed, probe.output, error.ravel(),
+                rng=probe.rng, samples=samples, tolerance=tolerance, free=places,
+            )  # fmt: skip
             report.add("gradient", node, part, verdicts, message)
             wrong |= {part for verdict in verdicts if not verdict.ok}
     return wrong

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import LayerError, MinigraphError
-from ..layer import Node
+from ..layer import Layer, Node
 from ..param import Array
 from ..record import Clock, Record
 
@@ -85,7 +85,7 @@ class Probe:
             shift = 1e-3 * np.maximum(1.0, np.abs(moved[i]))
             moved[i] = moved[i] + shift * self.rng.standard_normal(shift.shape)
         try:
-            if np.isfinite(self.forward(self.record(len(moved[0])), copies(moved))).all():
+            if np.isfinite(self.forward(self.record(_m_of(moved)), copies(moved))).all():
                 return moved
         except LayerError:  # they left the domain of the function; whole rows of the batch don't
             pass
@@ -119,9 +119,23 @@ class Probe:
         return moved
 
 
+def free(layer: Layer, name: str) -> Array | None:
+    """Where in a layer's Param gradients go, as booleans; None: everywhere."""
+    index = layer.fixed(name)
+    if index is None:
+        return None
+    mask = np.ones(layer.params[name].shape, bool)
+    mask[index] = False
+    return mask
+
+
 def copies(arrays: Sequence[Array]) -> list[Array]:
     """Arrays of one's own with the same numbers."""
     return [x.copy() for x in arrays]
+
+
+def _m_of(arrays: Sequence[Array]) -> int | None:
+    return len(arrays[0]) if arrays else None
 
 
 def same(one: Array, two: Array) -> bool:

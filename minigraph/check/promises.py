@@ -26,7 +26,7 @@ def forward_faults(probe: Probe) -> Iterator[str]:
             "forward gives other numbers when it is called again on the same inputs: draw random numbers from at.rng, "
             "and keep nothing on the layer"
         )
-    elif not probe.layer.mixes_examples:
+    elif probe.inputs and not probe.layer.mixes_examples:
         yield from _mixing(probe)
 
 

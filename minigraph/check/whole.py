@@ -40,6 +40,12 @@ class Whole:
         ]
         self.weight = np.concatenate([weight.ravel() for weight in self.weights]) / run.m
         outputs = run.swept().outputs
+        self.masks: dict[Param, Array] = {}
+        """0 where a Param gets no gradient by definition, else 1; only Params that have such places."""
+        for node in self.order:
+            for name, param in node.layer.params.items():
+                if node.layer.fixed(name) is not None:
+                    self.masks.setdefault(param, np.ones(param.shape))[node.layer.fixed(name)] = 0.0
         self.fed = {node: outputs[node.id].copy() for node in self.order if isinstance(node.layer, Input)}
         self.held = self._hold()
 
@@ -98,8 +104,9 @@ class Whole:
         run.backward(source)
         params = run.graph.params
         grads = [self._sum_of_uses(param) for param in params.values()]
+        masks = [self.masks.get(param) for param in params.values()]
         for _ in range(DIRECTIONS if params and thorough else bool(params)):
-            yield "all Params together", self._along([p.value for p in params.values()], grads, tolerance)
+            yield "all Params together", self._along([p.value for p in params.values()], grads, tolerance, masks)
         if not thorough:
             return
         reach = reaches(self.seeds)
@@ -109,7 +116,8 @@ class Whole:
             leaves = [leaves[i] for i in np.sort(self.rng.choice(len(leaves), LEAVES, replace=False))]
         for name in leaves:
             if not isinstance(name, Node):
-                yield name, self._along([params[name].value], [self._gradient(params[name])], tolerance)
+                param = params[name]
+                yield name, self._along([param.value], [self._gradient(param)], tolerance, [self.masks.get(param)])
         if inputs:
             run.backward(source, wrt=inputs)
         for node in leaves:
@@ -127,12 +135,20 @@ class Whole:
         except NoPathError:
             return np.zeros(param.shape)
 
-    def _along(self, arrays: Sequence[Array], grads: Sequence[Array], tolerance: float) -> Verdict:
+    def _along(
+        self,
+        arrays: Sequence[Array],
+        grads: Sequence[Array],
+        tolerance: float,
+        masks: Sequence[Array | None] = (None,),
+    ) -> Verdict:
         pieces: list[Piece] = []
         shares = []
-        for array, grad in zip(arrays, grads, strict=True):
+        for array, grad, mask in zip(arrays, grads, masks, strict=True):
             flat = array.reshape(-1)
             moves = np.maximum(1.0, np.abs(flat)) * self.rng.choice((-1.0, 1.0), flat.size)
+            if mask is not None:
+                moves *= mask.reshape(-1)
             pieces.append((flat, slice(None), moves))
             shares.append(grad.reshape(-1) * moves)
         every = np.concatenate(shares)

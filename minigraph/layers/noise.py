@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,3 +55,40 @@ class Dropout(Layer):
     def describe(self) -> str:
         """The layer and its rate."""
         return f"Dropout {self.rate:g}"
+
+
+@dataclass(eq=False)
+class GaussianNoise(Layer):
+    """In training, noise is added to each element; else the identity.
+
+    a = x + std · n,   n_i drawn from N(0, 1)      x, a, n (m, *shape)
+    error to the input = error
+    """
+
+    std: float
+
+    def __post_init__(self) -> None:
+        if not is_real(self.std) or not 0.0 <= self.std < math.inf:
+            raise GraphError(f"GaussianNoise takes a finite standard deviation of 0 or more as std, got {self.std!r}")
+        self.std = float(self.std)
+
+    def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
+        """Samples of any shape, which stays."""
+        return shape
+
+    def forward(self, at: Record, x: Array) -> Array:
+        """x + std · n in training, x otherwise."""
+        if not at.training:
+            return x
+        at.a = at.rng.standard_normal(out=at.buffer("a", x.shape), dtype=x.dtype.type)
+        np.multiply(at.a, self.std, out=at.a)
+        np.add(at.a, x, out=at.a)
+        return at.a
+
+    def backward(self, at: Record, error: Array) -> Array:
+        """The error itself."""
+        return error
+
+    def describe(self) -> str:
+        """The layer and its standard deviation."""
+        return f"GaussianNoise {self.std:g}"

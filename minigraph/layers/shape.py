@@ -14,6 +14,8 @@ from ..layer import Layer
 from ..numbers import is_whole
 from ..param import Array, Shape
 from ..record import Record
+from .axes import chosen, found, said
+from .broadcasting import common, lifted, summed_back
 
 
 @dataclass(eq=False)
@@ -51,8 +53,29 @@ class StopGradient(Layer):
         """Nothing."""
 
 
+class _Reshaping:
+    """Both directions of a layer that keeps the elements in row-major order and changes their shape."""
+
+    def reshaped(self, shape: Shape) -> Shape:
+        raise NotImplementedError
+
+    def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
+        """The new shape of samples of this one, if they have it."""
+        return self.reshaped(shape)
+
+    def forward(self, at: Record, x: Array) -> Array:
+        """The elements in the new shape."""
+        if at.new is None:
+            at.new = self.reshaped(x.shape[1:])
+        return x.reshape(at.m, *at.new)
+
+    def backward(self, at: Record, error: Array) -> Array:
+        """The error in the input's shape."""
+        return error.reshape(at.inputs[0].shape)
+
+
 @dataclass(eq=False)
-class Reshape(Layer):
+class Reshape(_Reshaping, Layer):
     """The same elements in another shape, in row-major order.
 
         a = x reshaped,   error to the input = error reshaped back        x (m, *old) -> a (m, *shape)
@@ -68,40 +91,138 @@ class Reshape(Layer):
             raise GraphError(f"Reshape takes positive whole numbers, and -1 for what remains, got {self.shape!r}")
         self.shape = tuple(int(n) for n in sizes)
 
-    def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
-        """Samples with as many elements as the new shape has."""
+    def reshaped(self, shape: Shape) -> Shape:
+        """The declared shape, if samples have as many elements."""
         try:
             return np.empty(shape, bool).reshape(self.shape).shape
         except ValueError:
             size = math.prod(shape)
             raise ShapeError(f"makes samples of shape {self.shape}, got {shape} with {size} elements") from None
 
-    def forward(self, at: Record, x: Array) -> Array:
-        """The elements in the new shape."""
-        at.old = x.shape
-        return x.reshape(at.m, *self.shape)
-
-    def backward(self, at: Record, error: Array) -> Array:
-        """The error in the input's shape."""
-        return error.reshape(at.old)
-
 
 @dataclass(eq=False)
-class Flatten(Layer):
+class Flatten(_Reshaping, Layer):
     """Each sample as one vector, in row-major order.
 
     a = x reshaped,   error to the input = error reshaped back        x (m, *shape) -> a (m, Π shape)
     """
 
-    def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
-        """Samples of any shape."""
+    def reshaped(self, shape: Shape) -> Shape:
+        """One axis for all elements."""
         return (math.prod(shape),)
 
+
+@dataclass(eq=False)
+class Squeeze(_Reshaping, Layer):
+    """Samples without their axes of size 1: without those given, else without any.
+
+        a = x reshaped,   error to the input = error reshaped back        x (m, …, 1, …) -> a (m, …)
+
+    `axis` is one or several of the samples' axes, the batch axis not counted. As numpy, and unlike torch.squeeze, it
+    refuses an axis of another size.
+    """
+
+    axis: Any = None
+
+    def __post_init__(self) -> None:
+        self.axis = None if self.axis is None else chosen(self.axis, "Squeeze")
+
+    def reshaped(self, shape: Shape) -> Shape:
+        """The sizes that stay."""
+        ones = {k for k, n in enumerate(shape) if n == 1}
+        axes = ones if self.axis is None else set(found(self.axis, shape, "takes away"))
+        if not axes <= ones:
+            raise ShapeError(f"takes away {said(self.axis)} of size 1, got samples of shape {shape}")
+        return tuple(n for k, n in enumerate(shape) if k not in axes)
+
+
+@dataclass(eq=False)
+class ExpandDims(_Reshaping, Layer):
+    """Samples with a new axis of size 1.
+
+        a = x reshaped,   error to the input = error reshaped back        x (m, …) -> a (m, …, 1, …)
+
+    `axis` is the place of the new axis in a, the batch axis not counted. It equals torch.unsqueeze.
+    """
+
+    axis: int
+
+    def __post_init__(self) -> None:
+        if not is_whole(self.axis):
+            raise GraphError(f"ExpandDims takes a whole number as axis, got {self.axis!r}")
+
+    def reshaped(self, shape: Shape) -> Shape:
+        """A 1 at the axis."""
+        rank = len(shape) + 1
+        if not -rank <= self.axis < rank:
+            raise ShapeError(f"makes a new axis {self.axis}, got samples of shape {shape}")
+        axis = self.axis % rank
+        return (*shape[:axis], 1, *shape[axis:])
+
+
+@dataclass(eq=False)
+class Transpose(Layer):
+    """Samples with their axes in another order.
+
+        a = x permuted,   error to the input = error permuted back
+
+    Axis k of a is axis `axes[k]` of x, the batch axis not counted; without `axes` their order is reversed.
+    """
+
+    axes: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        self.axes = None if self.axes is None else chosen(self.axes, "Transpose")
+
+    def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
+        """Samples with as many axes as are permuted."""
+        return tuple(shape[k] for k in self._order(shape))
+
     def forward(self, at: Record, x: Array) -> Array:
-        """The elements in a row."""
-        at.old = x.shape
-        return x.reshape(at.m, math.prod(x.shape[1:]))
+        """The axes in their new order, as a view."""
+        if at.order is None:
+            at.order = (0, *(k + 1 for k in self._order(x.shape[1:])))
+        return x.transpose(at.order)
 
     def backward(self, at: Record, error: Array) -> Array:
-        """The error in the input's shape."""
-        return error.reshape(at.old)
+        """The axes in their old order, as a view."""
+        return error.transpose(np.argsort(at.order))
+
+    def _order(self, shape: Shape) -> tuple[int, ...]:
+        if self.axes is None:
+            return tuple(range(len(shape)))[::-1]
+        if len(self.axes) != len(shape):
+            raise ShapeError(f"permutes {said(self.axes)}, got samples of shape {shape}")
+        return found(self.axes, shape, "permutes")
+
+
+@dataclass(eq=False)
+class Broadcast(Layer):
+    """Samples repeated along axes of size 1, and along new ones in front, until they have a shape: numpy's rules.
+
+        a = x broadcast,   error to the input = error, summed over the axes along which x was broadcast
+
+    x (m, *old) -> a (m, *shape).
+    """
+
+    shape: Shape
+
+    def __post_init__(self) -> None:
+        sizes = tuple(self.shape) if isinstance(self.shape, Iterable) else (self.shape,)
+        if any(not is_whole(n) or n < 1 for n in sizes):
+            raise GraphError(f"Broadcast takes a shape of positive whole numbers, got {self.shape!r}")
+        self.shape = tuple(int(n) for n in sizes)
+
+    def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
+        """Samples that broadcast to the shape."""
+        if common((shape, self.shape)) != self.shape:
+            raise ShapeError(f"makes samples of shape {self.shape}, got the larger {shape}")
+        return self.shape
+
+    def forward(self, at: Record, x: Array) -> Array:
+        """The repeated samples, as a view."""
+        return np.broadcast_to(lifted(x, len(self.shape)), (at.m, *self.shape))
+
+    def backward(self, at: Record, error: Array) -> Array:
+        """The error, summed."""
+        return summed_back(at, "sent", error, at.inputs[0].shape)

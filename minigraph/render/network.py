@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import graphviz
 
-from ..costs import Cost
+from ..costs import Cost, Penalty
 from ..graph import Graph
 from ..layer import Node
 from ..param import Param
@@ -175,6 +175,8 @@ class Sheet:
         shared = sum(param.size for param in params if param in self.shared)
         total = sum(param.size for param in params)
         frozen = ", frozen" if node.layer.frozen else ""
+        if isinstance(node.layer, Penalty):
+            return [f"of {_counted(total)}{frozen}"]
         if shared in (0, total):
             return [_counted(total, "shared " * bool(shared)) + frozen]
         return [f"{_counted(total)}, {shared:,} shared{frozen}"]
@@ -238,7 +240,7 @@ class _Block:
 def _ties(graph: Graph) -> dict[tuple[Node, Node], dict[str, Param]]:
     users: dict[Param, dict[Node, str]] = {}
     for node in graph.nodes:
-        for name, param in node.layer.params.items():
+        for name, param in {} if isinstance(node.layer, Penalty) else node.layer.params.items():
             users.setdefault(param, {}).setdefault(node, name)
     ties: dict[tuple[Node, Node], dict[str, Param]] = {}
     for param, names in users.items():

@@ -4,11 +4,29 @@ A new layer needs a row in its family's module here; every property in test_laye
 loops over single numbers, with `math`: they share nothing with the code under test.
 """
 
-from . import activation, costs, dense, merge, noise, shape
+from . import (
+    activation,
+    affine,
+    attention,
+    conv,
+    costs,
+    dense,
+    elementwise,
+    embedding,
+    merge,
+    noise,
+    norm,
+    pool,
+    recurrent,
+    reduce,
+    shape,
+    softmax,
+)
 from .activation import PAIR, SIGMA
 from .case import Case
 
-FAMILIES = (activation, costs, dense, merge, noise, shape)
+FAMILIES = (activation, affine, attention, conv, costs, dense, elementwise, embedding, merge, noise, norm, pool)
+FAMILIES += (recurrent, reduce, shape, softmax)
 CASES = [case for family in FAMILIES for case in family.CASES]
 
 __all__ = ["CASES", "PAIR", "SIGMA", "Case"]

@@ -30,6 +30,7 @@ class Case:
     draws: tuple = ()  # (rng, shape with the batch axis) -> array, for each input; unit normals where none is given
     refuses: tuple = ()  # of Refused
     modes_differ: bool = False  # whether training computes something else than inference
+    fewest: int = 1  # examples that training needs
     torch: Callable | None = None  # (torch, given, *inputs) -> PyTorch's output; given's Params are tensors here
 
     def node(self, dtype="float64", layer=None):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigraph.layers import Dropout
+from minigraph.layers import Dropout, GaussianNoise
 
 from .case import NOT_TWO, Case
 
@@ -17,6 +17,16 @@ def dropout(rate):
     return reference
 
 
+def gaussian(std):
+    def reference(given, x):
+        if not given.training:
+            return x
+        noise = given.rng.standard_normal(x.shape)
+        return np.array([v + std * n for v, n in zip(x.flat, noise.flat, strict=True)]).reshape(x.shape)
+
+    return reference
+
+
 # fmt: off
 CASES = [
     Case("Dropout", Dropout, ((5,),), dropout(0.5), refuses=(NOT_TWO,), modes_differ=True),
@@ -24,4 +34,8 @@ CASES = [
     Case("Dropout-none", lambda: Dropout(0), ((3,),), dropout(0)),
     Case("Dropout-all", lambda: Dropout(1), ((3,),), dropout(1), modes_differ=True),
     Case("Dropout-1", lambda: Dropout(0.3), ((1, 1),), dropout(0.3), modes_differ=True),
+    Case("GaussianNoise", lambda: GaussianNoise(0.7), ((2, 5),), gaussian(0.7), refuses=(NOT_TWO,), modes_differ=True),
+    Case("GaussianNoise-none", lambda: GaussianNoise(0), ((3,),), gaussian(0)),
+    Case("GaussianNoise-number", lambda: GaussianNoise(2), ((),), gaussian(2), modes_differ=True),
+    Case("GaussianNoise-1", lambda: GaussianNoise(0.1), ((1, 1),), gaussian(0.1), modes_differ=True),
 ]

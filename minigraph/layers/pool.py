@@ -1,0 +1,298 @@
+"""Pooling: each window of an image, or each whole image, in one number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import GraphError, ShapeError
+from ..layer import Layer
+from ..param import Array, Shape
+from ..record import Record
+from .windows import Sizes, sizes
+
+
+@dataclass(eq=False)
+class MaxPool2D(Layer):
+    """The largest element of each window, per channel.
+
+        a_ij = max_uv x_(i s + u − p)(j s + v − p)           x (m, c, h, w) -> a (m, c, h', w'),   0 ≤ u, v < k
+        error to x_kl = Σ error_ij over the windows ij that x_kl won, 0 if it won none
+
+    `pool_size` k, `stride` s (k unless given) and `padding` p on each side, at most k / 2, are numbers or pairs for the
+    two axes. Padding never wins. The first of several equal elements, row by row, wins; NaN wins over all others.
+    h' = ⌊(h + 2 p − k) / s⌋ + 1; with `ceil_mode` ⌈…⌉, but no window starts behind the image. It is torch.nn.MaxPool2d.
+    """
+
+    pool_size: Sizes
+    stride: Sizes | None = None
+    padding: Sizes = 0
+    ceil_mode: bool = False
+    sides: tuple[Side, Side] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.sides = _sides(self)
+
+    def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
+        """Images (c, h, w) -> (c, h', w')."""
+        return _pooled(self.sides, shape)
+
+    def forward(self, at: Record, x: Array) -> Array:
+        """The maximum of each window's columns, which are maxima themselves."""
+        down, right = over(self.sides, x.shape)
+        rows = fold(np.maximum, -np.inf, x, down, 2, at, "rows")
+        at.a = fold(np.maximum, -np.inf, rows, right, 3, at, "a")
+        return at.a
+
+    def backward(self, at: Record, error: Array) -> Array:
+        """Each window's error, to its winner."""
+        x = at.inputs[0]
+        sent = at.buffer("sent", x.shape, zero=True)
+        np.add.at(sent.reshape(-1), self._winners(x, at.a).reshape(-1), error.reshape(-1))
+        return sent
+
+    def _winners(self, x: Array, a: Array) -> Array:
+        """Where each window's winner stands in x, all elements of x counted in a row."""
+        down, right = over(self.sides, x.shape)
+        steps = list(product(down.steps(), right.steps()))
+        order = np.zeros(a.shape, np.min_scalar_type(len(steps)))  # how many positions come before the winner's
+        sought, other = np.ones(a.shape, bool), np.empty(a.shape, bool)
+        for (_, i, rows), (_, j, columns) in steps:
+            np.not_equal(x[..., rows, columns], a[..., i, j], out=other[..., i, j])
+            np.logical_and(sought[..., i, j], other[..., i, j], out=sought[..., i, j])
+            np.add(order, sought.view(np.uint8), out=order)
+        if sought.any():  # NaN equals nothing; the last one wins, as in PyTorch
+            for k, ((_, i, rows), (_, j, columns)) in enumerate(steps):
+                np.copyto(order[..., i, j], k, where=np.isnan(x[..., rows, columns]), casting="unsafe")
+        within = np.array([u * right.n + v for (u, _, _), (v, _, _) in steps])
+        winners: Array = within.take(order)
+        winners += down.starts()[:, None] * right.n + right.starts()
+        winners += np.arange(0, x.size, down.n * right.n).reshape(*x.shape[:2], 1, 1)
+        return winners
+
+    def describe(self) -> str:
+        """The layer and its windows."""
+        return f"{type(self).__name__} {by(side.k for side in self.sides)}"
+
+
+@dataclass(eq=False)
+class AvgPool2D(Layer):
+    """The average of each window, per channel.
+
+        a_ij = 1/d_ij Σ_uv x_(i s + u − p)(j s + v − p)      x (m, c, h, w) -> a (m, c, h', w'),   0 ≤ u, v < k
+        error to x_kl = Σ error_ij / d_ij over the windows ij that hold x_kl
+
+    Sizes are as for MaxPool2D; padding counts as 0. d_ij is the number of elements in the window, with the padding
+    unless `count_include_pad` is False, but never with what `ceil_mode` adds beyond. It is torch.nn.AvgPool2d.
+    """
+
+    pool_size: Sizes
+    stride: Sizes | None = None
+    padding: Sizes = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    sides: tuple[Side, Side] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.sides = _sides(self)
+
+    def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
+        """Images (c, h, w) -> (c, h', w')."""
+        return _pooled(self.sides, shape)
+
+    def forward(self, at: Record, x: Array) -> Array:
+        """Sums of sums along the windows' sides, divided."""
+        down, right = over(self.sides, x.shape)
+        at.a = fold(np.add, 0.0, fold(np.add, 0.0, x, down, 2, at, "rows"), right, 3, at, "a")
+        at.d = np.outer(*(side.lengths(self.count_include_pad) for side in (down, right))).astype(x.dtype)
+        np.divide(at.a, at.d, out=at.a)
+        return at.a
+
+    def backward(self, at: Record, error: Array) -> Array:
+        """Each window's error in equal shares to its elements."""
+        down, right = over(self.sides, at.inputs[0].shape)
+        at.share = np.divide(error, at.d, out=at.share)
+        return spread(spread(at.share, right, 3, at, "sent rows"), down, 2, at, "sent")
+
+    def describe(self) -> str:
+        """The layer and its windows."""
+        return f"{type(self).__name__} {by(side.k for side in self.sides)}"
+
+
+@dataclass(eq=False)
+class GlobalAvgPool(Layer):
+    """The average of each channel.
+
+        a = 1/n Σ_i x_i,   error to each x_i = error / n         x (m, c, *rest) -> a (m, c),   n = Π rest
+
+    Of images it is torch.nn.AdaptiveAvgPool2d(1), flattened.
+    """
+
+    def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
+        """Samples (c, *rest) -> (c,)."""
+        if not shape:
+            raise ShapeError("takes samples (channels, …), got single numbers: put Reshape(1) before it")
+        return shape[:1]
+
+    def forward(self, at: Record, x: Array) -> Array:
+        """The mean over all axes behind the channels."""
+        at.a = np.add.reduce(x, axis=tuple(range(2, x.ndim)), out=at.a)
+        return np.divide(at.a, math.prod(x.shape[2:]), out=at.a)
+
+    def backward(self, at: Record, error: Array) -> Array:
+        """The error in equal shares."""
+        shape = at.inputs[0].shape
+        sent = at.buffer("sent", shape)
+        sent[...] = error.reshape(*error.shape, *[1] * (len(shape) - 2)) / math.prod(shape[2:])
+        return sent
+
+
+@dataclass(eq=False)
+class AdaptiveAvgPool2D(Layer):
+    """The average of each of the windows that cut an image into a given number, per channel.
+
+        a_ij = mean of x_kl over ⌊i h / h'⌋ ≤ k < ⌈(i + 1) h / h'⌉ and l alike      x (m, c, h, w) -> a (m, c, h', w')
+        error to x_kl = Σ error_ij / (elements of ij) over the windows ij that hold x_kl
+
+    `output_size` is (h', w'), or one number for both. Where sizes don't divide, windows overlap by an element; where
+    h' > h, elements repeat. It is torch.nn.AdaptiveAvgPool2d.
+    """
+
+    output_size: Sizes
+    counts: Shape = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.counts = sizes(self.output_size, 2, "AdaptiveAvgPool2D", "output_size")
+
+    def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
+        """Images (c, h, w) -> (c, h', w')."""
+        return (image(shape)[0], *self.counts)
+
+    def forward(self, at: Record, x: Array) -> Array:
+        """Means of means along the windows' sides."""
+        m, c, h, w = x.shape
+        rows, at.a = at.buffer("rows", (m, c, self.counts[0], w)), at.buffer("a", (m, c, *self.counts))
+        for i, k, end in _cuts(h, self.counts[0]):
+            np.add.reduce(x[:, :, k:end], axis=2, out=rows[:, :, i])
+            rows[:, :, i] /= end - k
+        for j, k, end in _cuts(w, self.counts[1]):
+            np.add.reduce(rows[..., k:end], axis=3, out=at.a[..., j])
+            at.a[..., j] /= end - k
+        return at.a
+
+    def backward(self, at: Record, error: Array) -> Array:
+        """Each window's error in equal shares to its elements."""
+        m, c, h, w = at.inputs[0].shape
+        rows = at.buffer("sent rows", (m, c, self.counts[0], w), zero=True)
+        for j, k, end in _cuts(w, self.counts[1]):
+            rows[..., k:end] += error[..., j : j + 1] / (end - k)
+        sent = at.buffer("sent", (m, c, h, w), zero=True)
+        for i, k, end in _cuts(h, self.counts[0]):
+            sent[:, :, k:end] += rows[:, :, i : i + 1] / (end - k)
+        return sent
+
+    def describe(self) -> str:
+        """The layer and its output's size."""
+        return f"AdaptiveAvgPool2D {by(self.counts)}"
+
+
+def _cuts(n: int, o: int) -> list[tuple[int, int, int]]:
+    """Number, start and end of each of the o windows that an axis of n elements is cut into."""
+    return [(i, i * n // o, -(-(i + 1) * n // o)) for i in range(o)]
+
+
+class Side(NamedTuple):
+    """Windows along one axis: k elements each, s apart, the first p before the start of the axis's n elements."""
+
+    k: int
+    s: int
+    p: int = 0
+    ceil_mode: bool = False
+    n: int = 0
+
+    @property
+    def windows(self) -> int:
+        """How many windows there are; less than 1 where they don't fit in."""
+        room = self.n + 2 * self.p - self.k
+        steps = -(-room // self.s)
+        return steps + (steps * self.s < self.n + self.p) if self.ceil_mode else room // self.s + 1
+
+    def steps(self) -> list[tuple[int, slice, slice]]:
+        """Positions in a window at which there are elements: the position, the windows that have some, the elements."""
+        s, steps = self.s, []
+        for u in range(self.k):
+            start = u - self.p
+            first, end = max(0, -(start // s)), min(self.windows, (self.n - 1 - start) // s + 1)
+            if first < end:
+                steps.append((u, slice(first, end), slice(first * s + start, (end - 1) * s + start + 1, s)))
+        return steps
+
+    def starts(self) -> Array:
+        """Where each window starts, below 0 in the padding."""
+        return np.arange(-self.p, self.windows * self.s - self.p, self.s)
+
+    def lengths(self, padded: bool) -> Array:
+        """How many elements each window has, those in the padding with the others if asked."""
+        margin, starts = self.p if padded else 0, self.starts()
+        lengths: Array = np.minimum(starts + self.k, self.n + margin) - np.maximum(starts, -margin)
+        return lengths
+
+
+def fold(ufunc: np.ufunc, start: float, x: Array, side: Side, axis: int, at: Record, name: str) -> Array:
+    """The elements of each window along an axis joined by a ufunc, in a buffer of that name."""
+    lead = (slice(None),) * axis
+    out = at.buffer(name, (*x.shape[:axis], side.windows, *x.shape[axis + 1 :]))
+    out.fill(start)
+    for _, windows, elements in side.steps():
+        part = out[(*lead, windows)]
+        ufunc(part, x[(*lead, elements)], out=part)
+    return out
+
+
+def spread(error: Array, side: Side, axis: int, at: Record, name: str) -> Array:
+    """The error of each window along an axis sent to each of its elements and added up, in a buffer of that name."""
+    lead = (slice(None),) * axis
+    out = at.buffer(name, (*error.shape[:axis], side.n, *error.shape[axis + 1 :]), zero=True)
+    for _, windows, elements in side.steps():
+        part, came = out[(*lead, elements)], error[(*lead, windows)]
+        np.copyto(part, came) if side.s >= side.k else np.add(part, came, out=part)
+    return out
+
+
+def over(sides: tuple[Side, Side], shape: Shape) -> tuple[Side, Side]:
+    """The windows' sides along the axes of images of a shape (…, h, w)."""
+    return sides[0]._replace(n=shape[-2]), sides[1]._replace(n=shape[-1])
+
+
+def image(shape: Shape) -> Shape:
+    """The shape of an image, checked."""
+    if len(shape) != 3:
+        raise ShapeError(f"takes images (channels, height, width), got samples of shape {shape}")
+    return shape
+
+
+def by(numbers: Iterable[int]) -> str:
+    """Sizes, as 2×3."""
+    return "×".join(map(str, numbers))
+
+
+def _sides(layer: MaxPool2D | AvgPool2D) -> tuple[Side, Side]:
+    kind = type(layer).__name__
+    k = sizes(layer.pool_size, 2, kind, "pool_size")
+    s = k if layer.stride is None else sizes(layer.stride, 2, kind, "stride")
+    p = sizes(layer.padding, 2, kind, "padding", least=0)
+    if any(2 * margin > size for margin, size in zip(p, k, strict=True)):
+        raise GraphError(f"{kind} takes padding of at most half its pool_size {by(k)}, got {layer.padding!r}")
+    return Side(k[0], s[0], p[0], bool(layer.ceil_mode)), Side(k[1], s[1], p[1], bool(layer.ceil_mode))
+
+
+def _pooled(sides: tuple[Side, Side], shape: Shape) -> Shape:
+    down, right = over(sides, image(shape))
+    if down.windows < 1 or right.windows < 1:
+        raise ShapeError(f"takes images that hold its windows of {by(side.k for side in sides)}, got {shape}")
+    return (shape[0], down.windows, right.windows)

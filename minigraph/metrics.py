@@ -1,0 +1,187 @@
+"""Metrics: what else than the cost tells how well outputs fit their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+
+from .costs import Cost
+from .errors import GraphError
+from .layer import Node
+from .numbers import is_whole
+from .param import Array
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """A number about outputs a and targets y, examples as rows, gathered from one part of them after the other."""
+
+    name: str
+
+    def clear(self) -> None:
+        """Begin anew."""
+        ...
+
+    def add(self, a: Array, y: Array) -> None:
+        """Take in some examples."""
+        ...
+
+    def value(self) -> float:
+        """The number for all examples taken in since the beginning."""
+        ...
+
+
+Spec: TypeAlias = "str | Metric | Callable[[Array, Array], Any]"
+Specs: TypeAlias = "Sequence[Spec] | Mapping[str, Sequence[Spec]]"
+
+
+class Mean:
+    """The mean over examples of f(a, y), which gives a number for each example, or one for all it is given.
+
+    What it gives for all at once is weighted by their number; f sees some hundred examples at a time.
+    """
+
+    def __init__(self, function: Callable[[Array, Array], Any], name: str | None = None):
+        self.function = function
+        self.name: str = name or getattr(function, "__name__", "") or type(function).__name__
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.total, self.count = 0.0, 0
+
+    def add(self, a: Array, y: Array) -> None:
+        """Take in some examples; raises GraphError when f gives something else than numbers."""
+        values = np.asarray(self.function(a, y))
+        if values.dtype.kind not in "fiub" or (values.shape and values.shape[0] != len(a)):
+            got = f"{values.dtype} of shape {values.shape}"
+            raise GraphError(f"metric {self.name!r} gives one number, or one for each of {len(a)} examples, got {got}")
+        self.total += len(a) * float(values.mean())
+        self.count += len(a)
+
+    def value(self) -> float:
+        """The mean so far."""
+        return self.total / self.count
+
+
+class Accuracy:
+    """The share of what a cost calls classified right: of examples, or of positions where they have several."""
+
+    name = "accuracy"
+
+    def __init__(self, cost: Cost):
+        self.cost = cost
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.right = self.count = 0
+
+    def add(self, a: Array, y: Array) -> None:
+        """Take in some examples."""
+        right = self.cost.correct(a, y)
+        self.right += int(right.sum())
+        self.count += right.size
+
+    def value(self) -> float:
+        """The share so far; NaN where nothing was judged."""
+        return self.right / self.count if self.count else float("nan")
+
+
+class R2:
+    """The coefficient of determination R² = 1 − Σ (y − a)² / Σ (y − ȳ)², the mean over outputs.
+
+    1 is perfect, 0 as good as the mean ȳ. An output whose targets are all the same counts 1 if it is exact, else 0.
+    """
+
+    name = "r2"
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.count, self.mean, self.spread, self.residual = 0, 0.0, 0.0, 0.0
+
+    def add(self, a: Array, y: Array) -> None:
+        """Take in some examples; sums of squares are merged as Chan, Golub and LeVeque 1979 do."""
+        a, y = (np.asarray(x, float).reshape(len(x), -1) for x in (a, y))
+        if a.shape != y.shape:
+            raise GraphError(f"metric 'r2' takes targets of the outputs' shape, got {y.shape[1]} for {a.shape[1]}")
+        mean, n = y.mean(axis=0), len(y)
+        shift, total = mean - self.mean, self.count + n
+        self.spread = self.spread + ((y - mean) ** 2).sum(axis=0) + shift**2 * self.count * n / total
+        self.residual = self.residual + ((y - a) ** 2).sum(axis=0)
+        self.mean, self.count = self.mean + shift * n / total, total
+
+    def value(self) -> float:
+        """R² so far."""
+        spread, residual = np.asarray(self.spread), np.asarray(self.residual)
+        constant = spread == 0.0
+        found = 1.0 - residual / np.where(constant, 1.0, spread)
+        return float(np.where(constant, residual == 0.0, found).mean())
+
+
+def top_k(k: int) -> Mean:
+    """Whether fewer than k of an example's scores are above that of its class: labels (m,), or one-hot rows (m, n)."""
+    if not is_whole(k) or k < 1:
+        raise GraphError(f"top_k takes a positive whole number, got {k!r}")
+
+    def among(a: Array, y: Array) -> Array:
+        labels = y if y.ndim < a.ndim else y.argmax(axis=-1)
+        score = np.take_along_axis(a, labels[..., None], axis=-1)
+        right: Array = (a > score).sum(axis=-1) < k
+        return right
+
+    return Mean(among, f"top_{k}")
+
+
+def of_cost(node: Node, y: Array) -> Accuracy | None:
+    """How many examples are classified right, if targets like these name classes for that cost."""
+    cost = node.layer
+    assert isinstance(cost, Cost)
+    return Accuracy(cost) if cost.takes_target and cost.names_classes(y) else None
+
+
+def resolve(specs: Specs, costs: Sequence[Node]) -> list[tuple[str, Node, Metric]]:
+    """Each metric asked for, by the name it goes by, with the cost whose outputs and targets it is about.
+
+    A list is about the only cost with a target; where there are several, a mapping says which, by the cost's name, and
+    the metrics go by names like "cost.r2". Raises GraphError for unknown metrics and costs.
+    """
+    if isinstance(specs, Mapping):
+        nodes = {node.name: node for node in costs}
+        unknown = [name for name in specs if name not in nodes]
+        if unknown:
+            raise GraphError(f"metrics go by cost, one of {', '.join(map(repr, nodes))}, got {unknown[0]!r}")
+        named = [(nodes[name], f"{name}.", spec) for name, several in specs.items() for spec in several]
+    else:
+        judging = [node for node in costs if isinstance(node.layer, Cost) and node.layer.takes_target]
+        if specs and len(judging) != 1:
+            raise GraphError(f"{len(judging)} costs have targets: give metrics by cost, metrics={{'cost': […]}}")
+        named = [(judging[0], "", spec) for spec in specs]
+    found = []
+    for node, prefix, spec in named:
+        metric = _resolve_one(spec, node)
+        found.append((prefix + metric.name, node, metric))
+    return found
+
+
+def _resolve_one(spec: Spec, node: Node) -> Metric:
+    if spec == "accuracy":
+        assert isinstance(node.layer, Cost)
+        return Accuracy(node.layer)
+    if spec == "r2":
+        return R2()
+    if isinstance(spec, Metric) and not isinstance(spec, type):
+        own = deepcopy(spec)
+        own.clear()
+        return own
+    if callable(spec):
+        return Mean(spec)
+    raise GraphError(
+        f"no metric {spec!r}: take 'accuracy', 'r2', metrics.top_k(k), or a function of outputs and targets"
+    )

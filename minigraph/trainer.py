@@ -1,0 +1,287 @@
+"""Trainer: one epoch after the other, for `fit` and for loops of one's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import metrics
+from .costs import Cost
+from .data import source
+from .errors import GraphError
+from .graph import Graph
+from .history import Score
+from .layer import Node
+from .numbers import is_real, is_whole
+from .optimizers import Optimizer
+from .param import Array
+from .run import Run
+
+Data: TypeAlias = "Mapping[str, ArrayLike] | Iterable[Mapping[str, ArrayLike]]"
+
+
+class Stepper(Protocol):
+    """The least that training asks of an optimizer; gradient accumulation takes minigraph's own."""
+
+    def step(self, run: Run) -> None:
+        """Move the Params by the gradients of a run that went backward."""
+        ...
+
+
+class Epoch(NamedTuple):
+    """What an epoch of training came to."""
+
+    number: int
+    """1, 2, …"""
+    score: Score
+    """Means over its batches as they came."""
+    validation: Score | None
+    """The score on the validation data after it."""
+    seconds: float
+    """Time it took, without validation."""
+    graph: Graph
+
+
+def epochs(
+    graph: Graph,
+    data: Data,
+    *,
+    optimizer: Stepper | Sequence[Stepper],
+    batch_size: int | None = None,
+    validation: Data | None = None,
+    metrics: metrics.Specs = (),
+    accumulate: int = 1,
+    steps: int | None = None,
+    seed: int | None = None,
+) -> Iterator[Epoch]:
+    """Train epoch by epoch, for ever: the loop under `fit`, whose arguments these are, for those who write their own.
+
+    for epoch in mg.epochs(graph, data, batch_size=10, optimizer=mg.Adam()):
+        if epoch.score.cost < 0.01:
+            break
+    """
+    trainer = Trainer(graph, data, optimizer, batch_size, validation, metrics, accumulate, steps, seed)
+    return iter(trainer.epoch, None)
+
+
+class Trainer:
+    """A graph in training: its data, its optimizers, and how far it is."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        data: Data,
+        optimizer: Stepper | Sequence[Stepper],
+        batch_size: int | None,
+        validation: Data | None,
+        specs: metrics.Specs,
+        accumulate: int,
+        steps: int | None,
+        seed: int | None,
+    ):
+        self.graph = graph
+        self.costs = costs_of(graph)
+        if not is_whole(accumulate) or accumulate < 1:
+            raise GraphError(f"accumulate is a positive whole number of batches to an update, got {accumulate!r}")
+        self.accumulate = accumulate
+        self.optimizers = list(optimizer) if isinstance(optimizer, Sequence) else [optimizer]
+        if accumulate > 1 and not all(isinstance(o, Optimizer) for o in self.optimizers):
+            raise GraphError("accumulate takes minigraph's optimizers: this one has step(run) alone")
+        for one in self.optimizers:
+            if isinstance(one, Optimizer):
+                one.discard()  # what a training that was interrupted has left there
+        rng = np.random.default_rng(graph.next_seed() if seed is None else seed)
+        self.run = Run(graph, training=True, seed=int(rng.integers(2**63)), guard=False)
+        self.batches = source(graph, data, self.costs, batch_size, rng, steps)
+        self.validation = validation
+        self.specs = specs
+        self.tally = Tally(self.costs, specs)
+        self.done = 0
+        self.each_batch: Callable[[bool], None] = lambda judged: None
+        """Called after each batch, with whether its answers were judged already."""
+
+    def epoch(self) -> Epoch:
+        """Train on every batch once, then validate."""
+        began = time.perf_counter()
+        self.tally.clear()
+        count = 0
+        for count, batch in enumerate(self.batches, 1):
+            self.run.forward(batch, until=self.costs).backward()
+            self._learn(count)
+            self.each_batch(self.tally.add(self.run, batch))
+        if count % self.accumulate:
+            self._move()
+        seconds = time.perf_counter() - began
+        score = self.tally.score()
+        checked = None if self.validation is None else evaluate(self.graph, self.validation, metrics=self.specs)
+        for optimizer in self.optimizers:
+            if isinstance(optimizer, Optimizer):
+                optimizer.epoch_ended((checked or score).cost)
+        self.done += 1
+        return Epoch(self.done, score, checked, seconds, self.graph)
+
+    def _learn(self, count: int) -> None:
+        if self.accumulate == 1:
+            for optimizer in self.optimizers:
+                optimizer.step(self.run)
+            return
+        for optimizer in self.optimizers:
+            cast(Optimizer, optimizer).accumulate(self.run)
+        if count % self.accumulate == 0:
+            self._move()
+
+    def _move(self) -> None:
+        for optimizer in self.optimizers:
+            cast(Optimizer, optimizer).step()
+
+
+@dataclass
+class EarlyStopping:
+    """End training when a number hasn't become better for some epochs, and put the best weights back.
+
+    `watch` is a column of the history, "validation_cost" unless named. Costs are better when they fall, everything else
+    when it grows, each by more than `margin`. Running statistics are put back with the weights.
+    """
+
+    patience: int = 10
+    watch: str = "validation_cost"
+    margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not is_whole(self.patience) or self.patience < 1:
+            raise GraphError(
+                f"EarlyStopping takes a positive whole number of epochs as patience, got {self.patience!r}"
+            )
+        if not is_real(self.margin) or not 0 <= self.margin < np.inf:
+            raise GraphError(f"EarlyStopping takes a finite margin of 0 or more, got {self.margin!r}")
+
+
+class Best:
+    """The best epoch so far, with the weights it had."""
+
+    def __init__(self, graph: Graph, stopping: EarlyStopping):
+        self.graph = graph
+        self.stopping = stopping
+        self.falls = stopping.watch.endswith("cost")
+        self.value = np.inf if self.falls else -np.inf
+        self.since = 0
+        self.kept: list[tuple[Any, Any]] = []
+
+    def has_enough(self, value: float) -> bool:
+        """Take in an epoch's number; whether there was nothing better for as long as patience goes."""
+        if np.isnan(value):
+            raise GraphError(f"{self.stopping.watch!r} was not measured, or is NaN: there is nothing to stop by")
+        gain = self.value - value if self.falls else value - self.value
+        if gain > self.stopping.margin:
+            self.value, self.since = value, 0
+            self.kept = [(p, p.value.copy()) for p in self.graph.params.values()]
+            self.statistics = [
+                (layer, {name: getattr(layer, name) for name in layer.statistics})
+                for layer in {node.layer for node in self.graph.nodes if node.layer.statistics}
+            ]
+        else:
+            self.since += 1
+        return self.since >= self.stopping.patience
+
+    def restore(self) -> None:
+        """Put the best weights back."""
+        for param, value in self.kept:
+            param.value = value
+        for layer, arrays in self.statistics if self.kept else ():
+            for name, array in arrays.items():
+                setattr(layer, name, array)
+
+
+def evaluate(graph: Graph, data: Data, *, batch_size: int = 1000, metrics: metrics.Specs = ()) -> Score:
+    """Cost, accuracy and metrics on some examples, without training: Dropout and its like let everything pass.
+
+    `data` is a dict of arrays by input name, or batches of them one after the other.
+    """
+    costs = costs_of(graph)
+    run = Run(graph)
+    tally = Tally(costs, metrics)
+    for batch in source(graph, data, costs, batch_size):
+        tally.add(run.forward(batch, until=costs), batch)
+    return tally.score()
+
+
+class Tally:
+    """Costs, right answers and metrics summed up batch by batch; answers are judged some hundred at a time."""
+
+    JUDGED_AT_ONCE = 1000
+    BYTES_AT_ONCE = 1 << 24
+
+    def __init__(self, costs: list[Node], specs: metrics.Specs):
+        self.costs = costs
+        self.specs = metrics.resolve(specs, costs)
+        self.judges: list[tuple[str, Node, metrics.Metric]] | None = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.n = self.known = 0
+        self.total = 0.0
+        self._answers: dict[Node, list[tuple[Array, Array]]] = {}
+        self._bytes = 0
+        for _, _, metric in self.judges or ():
+            metric.clear()
+
+    def add(self, run: Run, batch: Mapping[str, Any]) -> bool:
+        """Take in a run's batch; whether answers were judged now."""
+        outputs = run.swept().outputs
+        for node in self.costs:
+            self.total += float(np.add.reduce(outputs[node.id]))
+        self.n += run.m
+        if self.judges is None:
+            self.judges = [*self._accuracy(outputs), *self.specs]
+        for node in {node: None for _, node, _ in self.judges}:
+            a, y = (outputs[source.id].copy() for source in (node.inputs[0], target_of(node)))
+            self._answers.setdefault(node, []).append((a, y))
+            self._bytes += a.nbytes + y.nbytes
+        if self.n - self.known < self.JUDGED_AT_ONCE and self._bytes < self.BYTES_AT_ONCE:
+            return False
+        self._judge()
+        return True
+
+    def score(self) -> Score:
+        """The means so far."""
+        self._judge()
+        found = {name: metric.value() for name, _, metric in self.judges or ()}
+        return Score(self.total / self.n, found.get("accuracy"), {k: v for k, v in found.items() if k != "accuracy"})
+
+    def _accuracy(self, outputs: list[Any]) -> list[tuple[str, Node, metrics.Metric]]:
+        """Accuracy, if exactly one cost has targets that name classes and nobody asked for it."""
+        found = [
+            (node, metrics.of_cost(node, outputs[target_of(node).id]))
+            for node in self.costs
+            if cast(Cost, node.layer).takes_target
+        ]
+        judged: list[tuple[str, Node, metrics.Metric]]
+        judged = [("accuracy", node, metric) for node, metric in found if metric is not None]
+        asked = any(name == "accuracy" for name, _, _ in self.specs)
+        return judged if len(judged) == 1 and not asked else []
+
+    def _judge(self) -> None:
+        for _, node, metric in self.judges or ():
+            if node in self._answers:
+                outputs, targets = zip(*self._answers[node], strict=True)
+                metric.add(np.concatenate(outputs), np.concatenate(targets))
+        self._answers, self._bytes = {}, 0
+        self.known = self.n
+
+
+def target_of(node: Node) -> Node:
+    """The input of a cost node that is its target."""
+    return node.inputs[cast(Cost, node.layer).judged]
+
+
+def costs_of(graph: Graph) -> list[Node]:
+    """The cost nodes; raises GraphError when there is none to bring down."""
+    if not graph.costs:
+        raise GraphError(f"graph {graph.name!r} has no cost to bring down: add one with g.cost(…)")
+    return graph.costs
