@@ -1,4 +1,7 @@
-"""Blocks in common use, as Graphs of visible nodes: add one to a graph like a layer, twice to share its Params."""
+"""Blocks in common use, as Graphs of visible nodes: add one to a graph like a layer, twice to share its Params.
+
+`shape` is that of the samples, or a node with such samples, from whose graph dtype and seed come, too.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .activations import Spec
-from .errors import GraphError
+from .errors import GraphError, ShapeError
 from .graph import Graph
 from .layer import Layer, Node
 from .layers import Activation, Add, BatchNorm, Conv2D, Dense, Dropout, LayerNorm, MultiHeadAttention
@@ -16,7 +19,7 @@ __all__ = ["residual", "transformer_decoder", "transformer_encoder", "unroll"]
 
 
 def transformer_encoder(
-    shape: Iterable[int],
+    shape: Node | Iterable[int],
     heads: int,
     hidden: int,
     *,
@@ -27,7 +30,7 @@ def transformer_encoder(
     mask: str | None = None,
     name: str = "encoder",
     seed: int | None = None,
-    dtype: str = "float64",
+    dtype: str | None = None,
 ) -> Graph:
     """A block for sequences of shape (T, d): each vector looks at the others, then passes two Dense layers.
 
@@ -37,11 +40,10 @@ def transformer_encoder(
     `hidden` is the number of neurons in the middle, σ their `activation`. `causal` lets step t look at steps 0 … t
     only, as in a language model. `mask` adds an input that tells steps from padding: "keys" for samples of shape (T,),
     1 for a step, 0 for padding; "lengths" for the number of steps as an integer. Equals PyTorch's
-    `TransformerEncoderLayer` with batch_first, where in_proj and out_proj belong to the attention, linear1 is hidden
-    and linear2 is out. Vaswani et al. 2017, section 3.
+    `TransformerEncoderLayer` with batch_first and this `dropout` (there 0.1 unless given), where in_proj and out_proj
+    belong to the attention, linear1 is hidden and linear2 is out. Vaswani et al. 2017, section 3.
     """
-    g = Graph(name, seed=seed, dtype=dtype)
-    x = g.input("x", shape)
+    g, x = _begin(name, shape, seed, dtype)
     step = _steps(g, dropout, norm_first)
     masks = _masks(g, mask, x)
     attention = MultiHeadAttention(heads, causal=causal, dropout=dropout)
@@ -51,8 +53,8 @@ def transformer_encoder(
 
 
 def transformer_decoder(
-    shape: Iterable[int],
-    memory: Iterable[int],
+    shape: Node | Iterable[int],
+    memory: Node | Iterable[int],
     heads: int,
     hidden: int,
     *,
@@ -63,7 +65,7 @@ def transformer_decoder(
     mask: str | None = None,
     name: str = "decoder",
     seed: int | None = None,
-    dtype: str = "float64",
+    dtype: str | None = None,
 ) -> Graph:
     """A block for sequences of shape (T, d) that also looks at a memory, of shape (S, ·): what an encoder made.
 
@@ -74,8 +76,10 @@ def transformer_decoder(
     The rest is as in `transformer_encoder`; equals PyTorch's `TransformerDecoderLayer` with a causal tgt_mask, where
     multihead_attn is cross_attention.
     """
-    g = Graph(name, seed=seed, dtype=dtype)
-    x, seen = g.input("x", shape), g.input("memory", memory)
+    g, x = _begin(name, shape, seed, dtype)
+    seen = g.input("memory", memory.shape if isinstance(memory, Node) else memory)
+    if len(seen.shape) != 2:  # a vector would pass for a mask
+        raise ShapeError(f"{name} takes a memory of shape (S, ·), got {seen.shape}")
     step = _steps(g, dropout, norm_first)
     masks = _masks(g, mask, seen)
     own, cross = (MultiHeadAttention(heads, causal=back, dropout=dropout) for back in (causal, False))
@@ -86,14 +90,14 @@ def transformer_decoder(
 
 
 def residual(
-    shape: Iterable[int],
+    shape: Node | Iterable[int],
     filters: int,
     *,
     stride: int = 1,
     activation: Spec = "relu",
     name: str = "residual",
     seed: int | None = None,
-    dtype: str = "float64",
+    dtype: str | None = None,
 ) -> Graph:
     """A block for images of shape (c, h, w): two 3 × 3 convolutions learn what to add to the input.
 
@@ -102,8 +106,7 @@ def residual(
     skip(x) is x where the shapes are equal, else a 1 × 1 convolution with a norm. conv_1 and skip have the stride, no
     convolution has biases. He, Zhang, Ren and Sun 2016; torchvision's `BasicBlock`.
     """
-    g = Graph(name, seed=seed, dtype=dtype)
-    x = g.input("x", shape)
+    g, x = _begin(name, shape, seed, dtype)
 
     def convolved(v: Node, size: int, stride: int, called: str, norm: str) -> Any:
         layer = Conv2D(filters, size, stride, padding=size // 2, bias=False, weights="he_normal")
@@ -116,8 +119,19 @@ def residual(
     return g
 
 
+def _begin(name: str, like: Node | Iterable[int], seed: int | None, dtype: str | None) -> tuple[Graph, Node]:
+    """A graph with input x for samples of a shape; a node's graph decides dtype and seed unless they are given."""
+    if isinstance(like, Node):
+        dtype = dtype or like.graph.dtype.name
+        seed = int(like.graph.rng.integers(2**63)) if seed is None else seed
+    g = Graph(name, seed=seed, dtype=dtype or "float64")
+    return g, g.input("x", like.shape if isinstance(like, Node) else like)
+
+
 def _steps(g: Graph, dropout: float, norm_first: bool) -> Callable[[Node, Callable[[Node], Node]], Node]:
     """A function (x, part) -> x + part(x), with a norm before or behind; it numbers its nodes."""
+    if not isinstance(norm_first, bool):
+        raise GraphError(f"{g.name} takes True or False as norm_first, got {norm_first!r}")
     count = 0
 
     def step(x: Node, part: Callable[[Node], Node]) -> Node:

@@ -13,6 +13,10 @@ class ShapeError(GraphError):
     """A layer was given samples of a shape or dtype that it doesn't take."""
 
 
+class NotBuiltError(GraphError, AttributeError):
+    """A Param was asked for before the layer's first use in a graph created it."""
+
+
 class FeedError(MinigraphError, ValueError):
     """The arrays given to a run don't fit its inputs: missing, unknown, wrong shape, dtype or batch size."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import initializers
 from .activations import Activation
-from .errors import GraphError, ShapeError
+from .errors import GraphError, NotBuiltError, ShapeError
 from .initializers import Initial
 from .param import Array, Param, Shape
 from .record import Record
@@ -53,6 +53,15 @@ class Layer:
         object.__setattr__(self, name, value)
         if before is not self and before is not value and (name == "frozen" or Param in (type(before), type(value))):
             Layer.edition += 1
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            kind = type(self)
+            field_ = kind.__dataclass_fields__.get(name)
+            if field_ is not None and not field_.init:
+                raise NotBuiltError(f"{kind.__name__} has no {name} yet: its first use, g.add(…), creates it")
+            raise AttributeError(f"{kind.__name__!r} object has no attribute {name!r}")
 
     def build(self, *shapes: Any, **context: Any) -> Shape:
         """Check the inputs' sample shapes, create the Params once, and return the output's sample shape."""

@@ -139,9 +139,10 @@ class Run(Results):
     ) -> Run:
         """Send errors back from all costs, or from `source` with a given error, and return this run.
 
-        `source` is a node or name with `error` of its output's shape, or a mapping of several to their errors. Errors
-        go wherever a Param that isn't frozen, or a node named in `wrt` (an input, say), stands before. Doing it twice
-        gives the same numbers. Raises StaleError when the forward sweep is missing, unfinished or outdated.
+        `source` is a cost, as a node or by name, or several costs; or any node with an `error` of its output's shape;
+        or a mapping of nodes to their errors. Errors go wherever a Param that isn't frozen, or a node named in `wrt`
+        (an input, say), stands before. Doing it twice gives the same numbers. Raises StaleError when the forward sweep
+        is missing, unfinished or outdated.
         """
         forward = self.current()
         seeds = forward.cost_seeds if source is None and error is None else self._seeds(forward, source, error)
@@ -170,7 +171,10 @@ class Run(Results):
     def _seeds(self, forward: ForwardSweep, source: Any, error: ArrayLike | None) -> dict[Node, Array]:
         if source is None:
             raise GraphError("an error was given without the node it belongs to: run.backward('h1', error)")
-        given = source.items() if isinstance(source, Mapping) else [(source, error)]
+        if isinstance(source, (str, Node, Mapping)) or error is not None:
+            given = source.items() if isinstance(source, Mapping) else [(source, error)]
+        else:
+            given = [(key, None) for key in settled(source)]
         seeds: dict[Node, Array] = {}
         for key, value in given:
             node = self.ran(key)

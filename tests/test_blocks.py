@@ -208,6 +208,10 @@ def test_what_makes_no_sense_is_refused():
         blocks.residual((2, 5), 3)
     with pytest.raises(ShapeError, match="takes one to three sequences"):
         blocks.transformer_encoder((D,), H, N)
+    with pytest.raises(ShapeError, match=r"decoder takes a memory of shape \(S, ·\), got \(5,\)"):
+        blocks.transformer_decoder((T, D), (T,), H, N)  # T = 5: it would pass for a mask of the steps
+    with pytest.raises(GraphError, match="encoder takes True or False as norm_first, got 'pre'"):
+        BLOCKS["encoder"](norm_first="pre")
 
 
 # ---- PyTorch ----
@@ -311,3 +315,24 @@ def test_residual_blocks_give_the_numbers_of_pytorch(filters, stride, training):
     close_to_torch(run["x"].error, image.grad.numpy())
     for param, tensor in pairs.items():
         close_to_torch(4 * run.grad(param), tensor.grad.numpy())
+
+
+@pytest.mark.parametrize("block", ["transformer_encoder", "residual"])
+def test_a_block_may_be_made_for_a_node_whose_graph_decides_dtype_and_weights(block):
+    def weights(seed):
+        g = mg.Graph(seed=seed, dtype="float32")
+        x = g.input("x", (4, 6) if block == "transformer_encoder" else (2, 4, 4))
+        made = blocks.transformer_encoder(x, 2, 8) if block == "transformer_encoder" else blocks.residual(x, 3)
+        g.add(made, x, name="block")
+        return np.concatenate([param.value.ravel() for param in g.params.values()])
+
+    assert weights(1).dtype == np.float32
+    np.testing.assert_array_equal(weights(1), weights(1))
+    assert (weights(1) != weights(2)).any()
+
+
+def test_a_decoder_takes_the_memory_node_as_a_shape():
+    g = mg.Graph(seed=0, dtype="float32")
+    x, memory = g.input("x", (3, 4)), g.input("memory", (5, 6))
+    out = blocks.transformer_decoder(x, memory, 2, 8)(x, memory)
+    assert out.shape == (3, 4)

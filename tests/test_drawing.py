@@ -651,3 +651,19 @@ def test_one_node_with_many_inputs():
     assert dot.count("dir=back") == 3001
     assert seconds(flow_dot, run) < 10
     assert "gradient flow, one example, C =" in header(dot)
+
+
+def test_a_tie_between_neighbors_leads_round_their_edge():
+    g = mg.Graph(seed=0)
+    first = Dense(4, name="first")
+    h = first(g.input("x", 4))
+    g.output(Dense(4, weights=first.w.T, name="second")(h))
+    tie = next(line for line in network_dot(g).splitlines() if "same weights" not in line and "share w" in line)
+    assert "headport=s" in tie
+    assert "tailport=s" in tie
+    g = mg.Graph(seed=0)
+    first = Dense(4, name="first")
+    h = first(g.input("x", 4)) >> Dense(4)
+    g.output(Dense(4, weights=first.w.T, name="second")(h))
+    tie = next(line for line in network_dot(g).splitlines() if "share w" in line)
+    assert "port" not in tie

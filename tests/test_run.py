@@ -201,3 +201,24 @@ def test_an_observers_own_fault_goes_through_unchanged(direction):
     with pytest.raises(NotComputedError):
         mg.SGD(0.1).step(run)
     alike(run.forward(fed(2)).backward(), run.graph.forward(fed(2)).backward())
+
+
+# ---- where errors start ----
+
+
+def test_several_costs_by_name_are_where_errors_start():
+    g = mg.Graph(seed=0)
+    h = Dense(3, "tanh", name="h")(g.input("x", 4))
+    for name in ("a", "b", "c"):
+        g.cost(Quadratic(), Dense(2, name=f"y{name}")(h), target="t", name=name)
+    feeds = {"x": rng.normal(size=(5, 4)), "t": rng.normal(size=(5, 2))}
+    w = g["h"].layer.w
+    run = g.forward(feeds)
+    parts = {name: run.backward(name).grad(w).copy() for name in ("a", "b", "c")}
+    close(run.backward(["a", "c"]).grad(w), parts["a"] + parts["c"])
+    close(run.backward((g["a"], "b", "c")).grad(w), run.backward().grad(w).copy())
+    equal({"w": run.backward({"a": None, "c": None}).grad(w)}, {"w": run.backward(["a", "c"]).grad(w)})
+    with pytest.raises(GraphError, match="'h' is no cost: give the error"):
+        run.backward(["a", "h"])
+    with pytest.raises(GraphError, match="two errors were given for 'a'"):
+        run.backward(["a", "a"])

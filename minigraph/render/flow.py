@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..costs import Cost
+from ..costs import Cost, Penalty
 from ..layer import Node
 from ..param import Array
 from ..results import Results
@@ -233,8 +233,12 @@ def _facts(run: Results, node: Node, style: Style) -> list[str]:
     place = run.swept().place
     if node not in place or place[node] >= run.forward_done:
         return []
-    if isinstance(node.layer, Cost):
-        return [_fact("C =", float(np.mean(run[node].a)), style)]
+    cost = [_fact("C =", float(np.mean(run[node].a)), style)] if isinstance(node.layer, Cost) else []
+    if isinstance(node.layer, Penalty) and error_state(run, node) == "computed":
+        squares = [float(np.vdot(grad, grad)) for grad in run[node].grad.values()]
+        return [*cost, _fact("‖∂C/∂w‖", math.sqrt(math.fsum(squares)) / run.m, style)]
+    if cost:
+        return cost
     if not node.layer.params or node.layer.frozen:
         return []
     state = error_state(run, node)

@@ -149,8 +149,8 @@ class Sheet:
         ink, soft = (style.quiet, style.quiet) if faded else (style.ink, style.soft)
         paint = Paint(style.paper, style.faint) if faded else style.families[family(node.layer)]
         name = style.words(node.name, style.name_size, ink, bold=True)
-        layer = style.words(kind_of(node, node in self.targets), color=soft)
-        sizes = [_shapes(node), *self._params(node)]
+        layer = style.words(kind_of(node, node in self.targets), color=soft, stretch=1 if self.across else 2)
+        sizes = self._params(node) if isinstance(node.layer, Penalty) else [_shapes(node), *self._params(node)]
         if self.across:
             rows = [name, layer, *(style.say(size, color=soft) for size in sizes), *facts]
         else:
@@ -200,6 +200,8 @@ class Sheet:
     def tie(self) -> None:
         """Draw a line between nodes that follow each other in using a Param."""
         for (first, second), params in self.ties.items():
+            side = "s" if self.across else "e"  # leads the line round the edge that joins them
+            ports = {"tailport": side, "headport": side} if first in second.inputs else {}
             self.dot.edge(
                 f"n{first.id}",
                 f"n{second.id}",
@@ -211,6 +213,7 @@ class Sheet:
                 style="dashed",
                 weight="1",
                 tooltip=tip(f"{first.name} and {second.name} share {', '.join(params)}"),
+                **ports,
             )
 
     def text(self) -> str:

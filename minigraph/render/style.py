@@ -30,18 +30,11 @@ def _families() -> dict[str, Paint]:
         "shape": Paint("#e3f4f2", "#1f8378"),
         "noise": Paint("#fdf3dc", "#a8740f"),
         "activation": Paint("#edf6e1", "#5b8722"),
-        "elementwise": Paint("#edf6e1", "#5b8722"),
         "recurrent": Paint("#dfe9fb", "#3b5bbd"),
-        "steps": Paint("#dfe9fb", "#3b5bbd"),
-        "cells": Paint("#dfe9fb", "#3b5bbd"),
         "attention": Paint("#fbeaf4", "#b03a86"),
         "embedding": Paint("#e6f0f2", "#3b7683"),
         "pool": Paint("#e9eef9", "#5470a8"),
-        "resize": Paint("#e9eef9", "#5470a8"),
         "norm": Paint("#f4efe4", "#8a6d3b"),
-        "reduce": Paint("#e3f4f2", "#1f8378"),
-        "slicing": Paint("#e3f4f2", "#1f8378"),
-        "affine": Paint("#f4efe4", "#8a6d3b"),
         "cost": Paint("#fdeeee", "#b4413c"),
         "custom": Paint("#ffffff", "#334155"),
     }
@@ -111,8 +104,9 @@ def family(layer: Layer) -> str:
             return name
     for ancestor in type(layer).__mro__:
         package, _, module = ancestor.__module__.rpartition(".")
-        if package == _LAYERS and module in STYLE.families:
-            return module
+        name = _KIN.get(module, module)
+        if package == _LAYERS and name in STYLE.families:
+            return name
     return "custom"
 
 
@@ -138,6 +132,8 @@ def stack(rows: Iterable[str], padding: int = 1) -> str:
 
 PLAIN_TABLE = 'BORDER="0" CELLBORDER="0" CELLSPACING="0"'
 _BREAK = '<BR ALIGN="LEFT"/>'
+_KIN = {"cells": "recurrent", "steps": "recurrent", "elementwise": "activation", "affine": "activation"}
+_KIN |= dict.fromkeys(("slicing", "reduce", "resize"), "shape")
 _LAYERS = f"{__name__.partition('.')[0]}.layers"
 _TIP_LENGTH = 3000  # Graphviz 14 takes no quoted string of more than 16,384 bytes
 
