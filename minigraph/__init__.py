@@ -9,8 +9,9 @@ from .optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
 from .param import Param
 from .record import Record
 from .run import Run
+from .stopping import EarlyStopping
 from .train import fit, predict
-from .trainer import EarlyStopping, Epoch, epochs, evaluate
+from .trainer import Epoch, epochs, evaluate
 from .wiring import Edge
 
 __all__ = [

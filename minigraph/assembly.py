@@ -147,7 +147,10 @@ class Assembly(Wiring):
         for slot, node in enumerate(inputs):
             floats = slot not in constant or isinstance(layer, StopGradient)
             if floats and node.dtype.kind != "f":
-                raise ShapeError(f"takes floats, got the integers of {node.name!r}")
+                raise ShapeError(
+                    f"takes floats, got the integers of {node.name!r}: declare it without dtype=int, or put Embedding "
+                    "before it"
+                )
             fixed = isinstance(node.layer, (Input, StopGradient))
             if isinstance(layer, Cost) and slot in constant and not fixed and layer.judged:
                 role = "target" if layer.takes_target and slot == layer.judged else "weights of the examples"

@@ -41,7 +41,7 @@ def gather(graph: Graph, data: Mapping[str, ArrayLike], wanted: list[Node]) -> t
 
 def _held(node: Node, value: Any) -> Array:
     """The array in the input's dtype; a memory-mapped one stays on disk as it is."""
-    if isinstance(value, np.memmap) and value.shape[1:] == node.shape and len(value):
+    if isinstance(value, np.memmap) and value.ndim and value.shape[1:] == node.shape and len(value):
         admit(node, value[:1])
         return value
     return admit(node, value)
@@ -64,7 +64,7 @@ class _OnDisk:
 def rows_of(graph: Graph, data: Mapping[str, ArrayLike], wanted: list[Node]) -> dict[str, Array]:
     """As `gather`, for many examples: raises FeedError for a single one without a batch axis."""
     arrays, single = gather(graph, data, wanted)
-    if single:
+    if single and arrays:
         raise FeedError("data has examples as rows, got one example without a batch axis: give array[None]")
     return arrays
 
@@ -83,7 +83,7 @@ class Rows:
         self.arrays = arrays
         self.size = size
         self.rng = rng
-        self.n = len(next(iter(arrays.values())))
+        self.n = len(next(iter(arrays.values()), (None,)))  # without any array, one example of nothing
 
     def __len__(self) -> int:
         """Number of batches."""
@@ -100,12 +100,15 @@ class Stream:
     """Batches that come one after the other, each a dict of arrays by input name.
 
     With `steps`, so many of them are an epoch, and the next epoch goes on behind; without, an epoch is all there are,
-    and the next iterates anew. Raises FeedError when there is none left, or for something else than batches.
+    and the next iterates anew. Raises FeedError when there is none left, for something else than batches, and for
+    batches with other inputs: a run would go on with the last ones of those left out.
     """
 
-    def __init__(self, batches: Iterable[Any], steps: int | None):
+    def __init__(self, graph: Graph, batches: Iterable[Any], steps: int | None):
         if steps is not None and (not is_whole(steps) or steps < 1):
             raise GraphError(f"steps, the number of batches in an epoch, is a positive whole number, got {steps!r}")
+        self.graph = graph
+        self.names: frozenset[str] = frozenset()
         self.steps = steps
         self.batches = batches if steps is None else iter(batches)
 
@@ -116,6 +119,9 @@ class Stream:
                 raise FeedError(
                     f"data is a dict of arrays by input name, or batches of them, got a {type(batch).__name__}"
                 )
+            if batch.keys() != self.names:
+                check_feeds(self.graph, batch, self.graph.costs)
+                self.names = frozenset(batch)
             yield batch
             count += 1
         if count < (self.steps or 1):
@@ -139,4 +145,4 @@ def source(
         return Rows(rows_of(graph, data, wanted), size, rng)
     if not isinstance(data, Iterable) or isinstance(data, (str, bytes, np.ndarray)):
         raise FeedError(f"data is a dict of arrays by input name, or batches of them, got {type(data).__name__}")
-    return Stream(data, steps)
+    return Stream(graph, data, steps)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from . import surgery
 from .assembly import Assembly, float_dtype
-from .costs import Cost
+from .costs import Cost, Penalty
 from .errors import GraphError
 from .feeds import merged
 from .inlining import inline
@@ -67,18 +67,21 @@ class Graph(Assembly, Block):
         Both are a node, a name or several. What else the ends depend on comes along. Raises GraphError where no path
         leads from a start to an end.
         """
-        return surgery.part(self, self.resolve(starts), self.resolve(ends), f"{self.name}: {starts} to {ends}")
+        first, last = self.resolve(starts), self.resolve(ends)
+        return surgery.part(self, first, last, f"{self.name}: {_names(first)} to {_names(last)}")
 
     def until(self, ends: Any) -> Graph:
         """Some nodes, one or several by name, and all that they depend on: a Graph that shares the Params."""
-        return surgery.part(self, [], self.resolve(ends), f"{self.name} until {ends}")
+        last = self.resolve(ends)
+        return surgery.part(self, [], last, f"{self.name} until {_names(last)}")
 
     def freeze(self, what: str | type[Layer] = "*", frozen: bool = True) -> list[Node]:
         """Have the layers of the nodes that `find` finds count as constants, or not any more; returns those nodes.
 
-        A layer used elsewhere, too, is frozen there as well. Raises GraphError when no such node has Params.
+        A layer used elsewhere, too, is frozen there as well. Penalties follow the layers they are about. Raises
+        GraphError when no such node has Params.
         """
-        nodes = [node for node in self._found(what) if node.layer.params]
+        nodes = [node for node in self._found(what) if node.layer.params and not isinstance(node.layer, Penalty)]
         if not nodes:
             raise GraphError(f"graph {self.name!r} has no Params in the nodes that {what!r} finds")
         for node in nodes:
@@ -141,16 +144,21 @@ class Graph(Assembly, Block):
 
         return render(network_dot(self), "svg").decode()
 
-    def copy(self, dtype: str | None = None, *, share: bool | str | Iterable[str] = False) -> Graph:
+    def copy(
+        self, dtype: str | None = None, *, share: bool | str | type[Layer] | Iterable[str | type[Layer]] = False
+    ) -> Graph:
         """A graph of its own, with copies of all layers and Params, converted to another dtype if asked.
 
         `share=True` shares all layers and so their Params, `share="enc/*"` (or several such) those of the nodes that
-        `find` finds. Raises GraphError when nothing is found, and for shared layers of another dtype.
+        `find` finds. A penalty is never shared, but is about the shared Params. Raises GraphError when nothing is
+        found, and for shared layers of another dtype.
         """
-        patterns = ["*"] if share is True else [] if share is False else [share] if isinstance(share, str) else share
-        shared = {node.layer for pattern in patterns for node in self._found(pattern)}
+        several = isinstance(share, Iterable) and not isinstance(share, (str, type))
+        wishes: Any = share if several else ["*"] if share is True else [] if share is False else [share]
+        found = {node.layer for wish in wishes for node in self._found(wish)}
+        shared = {layer for layer in found if not isinstance(layer, Penalty)}
         kind = self.dtype if dtype is None else float_dtype(dtype, "a copy")
-        if kind != self.dtype and any(layer.params for layer in shared):
+        if kind != self.dtype and any(layer.params or layer.statistics for layer in shared):
             raise GraphError(f"a copy in {kind} can't share Params of {self.dtype}: leave out share=, or dtype=")
         kept: list[Any] = [*shared, *(param for layer in shared for param in layer.params.values())]
         twin = deepcopy(self, {id(thing): thing for thing in kept})
@@ -169,6 +177,10 @@ class Graph(Assembly, Block):
 
     def __repr__(self) -> str:
         return f"<Graph {self.name!r}: {len(self.nodes)} nodes, {sum(p.size for p in self.params.values())} parameters>"
+
+
+def _names(nodes: Iterable[Node]) -> str:
+    return ", ".join(node.name for node in nodes)
 
 
 def Sequential(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ class Score(NamedTuple):
     """The mean of C_x, summed over the cost nodes."""
     accuracy: float | None
     """Share of examples classified right, from 0 to 1; None unless exactly one cost has targets that name classes."""
-    metrics: Mapping[str, float] = MappingProxyType({})
+    metrics: Mapping[str, float] = {}
     """The metrics asked for, by name."""
 
 

@@ -87,4 +87,7 @@ def resolve(spec: str | Initializer) -> Initializer:
         return NAMED[spec]
     if callable(spec):
         return spec
-    raise GraphError(f"no initializer {spec!r}: take one of {', '.join(NAMED)}, or a function (shape, rng) -> array")
+    if isinstance(spec, np.ndarray):
+        raise GraphError("takes no array as initial values: assign it after the first use, layer.w.value = array")
+    known = ", ".join(NAMED)
+    raise GraphError(f"has no initializer {spec!r}: take one of {known}, a function (shape, rng) -> array, or a Param")

@@ -12,7 +12,7 @@ from . import initializers
 from .activations import Activation
 from .errors import GraphError, NotBuiltError, ShapeError
 from .initializers import Initial
-from .param import Array, Param, Shape
+from .param import Array, Param, Shape, Transposed
 from .record import Record
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Layer:
     """Grows whenever some layer is frozen, thawed or given another Param, so that runs notice."""
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "frozen" and not isinstance(value, (bool, np.bool_)):
+            raise GraphError(f"{type(self).__name__} takes frozen as True or False, got {value!r}")
         before = self.__dict__.get(name, self)
         object.__setattr__(self, name, value)
         if before is not self and before is not value and (name == "frozen" or Param in (type(before), type(value))):
@@ -112,6 +114,9 @@ class Layer:
         if isinstance(initial, Param):
             there = initial if there is None else there
         elif there is None:
+            if isinstance(initial, (Transposed, Layer)):
+                hint = "no transposed weights" if isinstance(initial, Transposed) else "no layer, but its Param"
+                raise GraphError(f"takes {hint} as initial {name}: share a Param, weights=other.w")
             values = np.asarray(initializers.resolve(initial)(shape, rng))
             if values.dtype.kind not in "fiu":
                 raise ShapeError(f"needs float initial values for {name}, got {values.dtype}")
@@ -272,6 +277,7 @@ class Node:
         return f"<Node {self.name!r}: {self.layer.describe()}, samples of shape {self.shape}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        graph_of([self], "a copy")
         return _node_of, (self.graph, self.name)
 
 
@@ -288,7 +294,7 @@ def graph_of(nodes: Sequence[Any], taker: str) -> Graph:
         if not isinstance(node, Node):
             raise GraphError(f"{taker} takes nodes, got {node!r}: a node is what g.input(…) or layer(node) returns")
         if node.id < 0:
-            raise GraphError(f"{taker} takes nodes of a graph, got {node.name!r}, which was taken out of its graph")
+            raise GraphError(f"{taker} can't use {node.name!r}, which was taken out of its graph")
         if node.graph is not nodes[0].graph:
             raise GraphError(
                 f"{taker} can't mix nodes of two graphs: {nodes[0].name!r} is in {nodes[0].graph.name!r} "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -35,7 +35,7 @@ class Metric(Protocol):
 
 
 Spec: TypeAlias = "str | Metric | Callable[[Array, Array], Any]"
-Specs: TypeAlias = "Sequence[Spec] | Mapping[str, Sequence[Spec]]"
+Specs: TypeAlias = "Spec | Iterable[Spec] | Mapping[str, Spec | Iterable[Spec]]"
 
 
 class Mean:
@@ -67,13 +67,14 @@ class Mean:
         return self.total / self.count
 
 
-class Accuracy:
-    """The share of what a cost calls classified right: of examples, or of positions where they have several."""
+class Share:
+    """The share of right answers: of examples, or of positions where they have several; NaN where none counts."""
 
-    name = "accuracy"
+    name: str
+    cost: Cost | None = None
+    """The cost whose outputs and targets these are."""
 
-    def __init__(self, cost: Cost):
-        self.cost = cost
+    def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
@@ -81,14 +82,58 @@ class Accuracy:
         self.right = self.count = 0
 
     def add(self, a: Array, y: Array) -> None:
-        """Take in some examples."""
-        right = self.cost.correct(a, y)
+        """Take in some examples; raises GraphError for targets that name no classes."""
+        if self.cost is not None and not self.cost.names_classes(y):
+            kind = type(self.cost).__name__
+            raise GraphError(f"metric {self.name!r} takes targets that name classes, but those of this {kind} don't")
+        right = self.answers(a, y)
         self.right += int(right.sum())
         self.count += right.size
 
     def value(self) -> float:
-        """The share so far; NaN where nothing was judged."""
+        """The share so far."""
         return self.right / self.count if self.count else float("nan")
+
+    def answers(self, a: Array, y: Array) -> Array:
+        """Which answers are right, those that count."""
+        raise NotImplementedError(f"{type(self).__name__} has no answers(self, a, y)")
+
+
+class Accuracy(Share):
+    """The share of what a cost calls classified right."""
+
+    name = "accuracy"
+
+    def __init__(self, cost: Cost):
+        super().__init__()
+        self.cost = cost
+
+    def answers(self, a: Array, y: Array) -> Array:
+        """Those that the cost calls right."""
+        assert self.cost is not None
+        return self.cost.correct(a, y)
+
+
+class TopK(Share):
+    """The share of answers where fewer than k of the scores are above that of the right class; see `top_k`."""
+
+    def __init__(self, k: int):
+        super().__init__()
+        self.k = k
+        self.name = f"top_{k}"
+
+    def answers(self, a: Array, y: Array) -> Array:
+        """Those with the right class among the first k; labels that the cost ignores don't count."""
+        axis = getattr(self.cost, "axis", -1)  # of a sample: where the classes are
+        axis += axis >= 0
+        scores = np.moveaxis(a, axis, -1)
+        labels = y if y.ndim < a.ndim else np.moveaxis(y, axis, -1).argmax(axis=-1)
+        if scores.shape[-1] < 2 or labels.shape != scores.shape[:-1]:
+            raise GraphError(f"metric {self.name!r} takes a score for each of several classes, got {a.shape[1:]}")
+        counts = labels != getattr(self.cost, "ignore_index", None)
+        scores, labels = scores[counts], labels[counts]
+        right: Array = (scores > np.take_along_axis(scores, labels[:, None], axis=-1)).sum(axis=-1) < self.k
+        return right
 
 
 class R2:
@@ -125,18 +170,14 @@ class R2:
         return float(np.where(constant, residual == 0.0, found).mean())
 
 
-def top_k(k: int) -> Mean:
-    """Whether fewer than k of an example's scores are above that of its class: labels (m,), or one-hot rows (m, n)."""
+def top_k(k: int) -> TopK:
+    """Whether fewer than k of an example's scores are above that of its class: labels (m,), or one-hot rows (m, n).
+
+    Samples of more axes have their classes along the cost's `axis`, and an answer for each position.
+    """
     if not is_whole(k) or k < 1:
         raise GraphError(f"top_k takes a positive whole number, got {k!r}")
-
-    def among(a: Array, y: Array) -> Array:
-        labels = y if y.ndim < a.ndim else y.argmax(axis=-1)
-        score = np.take_along_axis(a, labels[..., None], axis=-1)
-        right: Array = (a > score).sum(axis=-1) < k
-        return right
-
-    return Mean(among, f"top_{k}")
+    return TopK(int(k))
 
 
 def of_cost(node: Node, y: Array) -> Accuracy | None:
@@ -146,27 +187,44 @@ def of_cost(node: Node, y: Array) -> Accuracy | None:
     return Accuracy(cost) if cost.takes_target and cost.names_classes(y) else None
 
 
+def listed(specs: Any) -> Any:
+    """Metrics as a list, or a list for each cost: one alone counts as a list of one."""
+    if isinstance(specs, Mapping):
+        return {name: listed(several) for name, several in specs.items()}
+    if isinstance(specs, str) or callable(specs) or isinstance(specs, Metric):
+        return [specs]
+    if not isinstance(specs, Iterable):
+        raise GraphError(f"metrics are a list, or a dict of lists by cost, got {specs!r}")
+    return list(specs)
+
+
 def resolve(specs: Specs, costs: Sequence[Node]) -> list[tuple[str, Node, Metric]]:
     """Each metric asked for, by the name it goes by, with the cost whose outputs and targets it is about.
 
     A list is about the only cost with a target; where there are several, a mapping says which, by the cost's name, and
-    the metrics go by names like "cost.r2". Raises GraphError for unknown metrics and costs.
+    the metrics go by names like "cost.r2". Raises GraphError for unknown metrics and costs, and for two of one name.
     """
-    if isinstance(specs, Mapping):
-        nodes = {node.name: node for node in costs}
-        unknown = [name for name in specs if name not in nodes]
+    asked = listed(specs)
+    judging = {node.name: node for node in costs if isinstance(node.layer, Cost) and node.layer.takes_target}
+    if isinstance(asked, Mapping):
+        unknown = [name for name in asked if name not in judging]
         if unknown:
-            raise GraphError(f"metrics go by cost, one of {', '.join(map(repr, nodes))}, got {unknown[0]!r}")
-        named = [(nodes[name], f"{name}.", spec) for name, several in specs.items() for spec in several]
+            there = ", ".join(map(repr, judging)) or "none"
+            raise GraphError(f"metrics go by a cost that has a target, one of {there}, got {unknown[0]!r}")
+        named = [(judging[name], f"{name}.", spec) for name, several in asked.items() for spec in several]
     else:
-        judging = [node for node in costs if isinstance(node.layer, Cost) and node.layer.takes_target]
-        if specs and len(judging) != 1:
+        if asked and not judging:
+            raise GraphError("metrics judge outputs by targets, and no cost has any")
+        if asked and len(judging) > 1:
             raise GraphError(f"{len(judging)} costs have targets: give metrics by cost, metrics={{'cost': […]}}")
-        named = [(judging[0], "", spec) for spec in specs]
-    found = []
+        named = [(node, "", spec) for node in judging.values() for spec in asked]
+    found: list[tuple[str, Node, Metric]] = []
     for node, prefix, spec in named:
         metric = _resolve_one(spec, node)
-        found.append((prefix + metric.name, node, metric))
+        name = prefix + metric.name
+        if any(name == other for other, _, _ in found):
+            raise GraphError(f"two metrics go by the name {name!r}: name one, metrics.Mean(function, 'name')")
+        found.append((name, node, metric))
     return found
 
 
@@ -179,8 +237,11 @@ def _resolve_one(spec: Spec, node: Node) -> Metric:
     if isinstance(spec, Metric) and not isinstance(spec, type):
         own = deepcopy(spec)
         own.clear()
+        if isinstance(own, Share):
+            assert isinstance(node.layer, Cost)
+            own.cost = node.layer
         return own
-    if callable(spec):
+    if callable(spec) and not isinstance(spec, type):
         return Mean(spec)
     raise GraphError(
         f"no metric {spec!r}: take 'accuracy', 'r2', metrics.top_k(k), or a function of outputs and targets"

@@ -102,3 +102,8 @@ class Transposed:
     """A Param as the transposed weights of another layer: there is one array and one gradient."""
 
     param: Param
+
+    @property
+    def T(self) -> Param:
+        """The Param itself."""
+        return self.param

@@ -10,6 +10,9 @@ from .costs import Cost
 from .errors import GraphError
 from .layer import Input, Node
 
+SHOWN = 10
+"""Of a long cycle, so many nodes are named at either end."""
+
 
 def topological(nodes: Sequence[Node]) -> list[Node]:
     """Order nodes so that each stands behind its inputs, the earliest added first.
@@ -29,13 +32,17 @@ def topological(nodes: Sequence[Node]) -> list[Node]:
             if not waiting[place[user]]:
                 ready.append(user)
     if len(order) < len(nodes):
-        raise GraphError("a cycle: " + " -> ".join(node.name for node in _cycle(set(nodes) - set(order))))
+        names = [node.name for node in _cycle(set(nodes) - set(order))]
+        if len(names) > 2 * SHOWN:
+            names[SHOWN:-SHOWN] = [f"… {len(names) - 2 * SHOWN:,} more …"]
+        raise GraphError("a cycle: " + " -> ".join(names))
     return order
 
 
 def _cycle(stuck: set[Node]) -> list[Node]:
-    path = [min(stuck, key=lambda node: node.id)]
-    while len(path) == len(set(path)):
+    path, seen = [min(stuck, key=lambda node: node.id)], set[Node]()
+    while path[-1] not in seen:
+        seen.add(path[-1])
         path.append(next(node for node in path[-1].inputs if node in stuck))
     return path[path.index(path[-1]) :][::-1]
 

@@ -50,11 +50,12 @@ class ForwardSweep:
         self.committers = [(node.layer, self.records[node]) for node in commits]
 
     def behind(self, fed: set[Node], changed: Sequence[Param]) -> list[Any]:
-        """The steps that depend on some inputs or Params."""
+        """The steps that depend on some inputs or Params, or on running statistics, which move unseen."""
         moved, params, steps = set(fed), set(changed), []
         for step in self.steps:
             node = step[0]
-            if not moved.isdisjoint(node.inputs) or not params.isdisjoint(node.layer.params.values()):
+            unseen = not node.inputs or (node.layer.statistics and not self.plan.training)
+            if unseen or not moved.isdisjoint(node.inputs) or not params.isdisjoint(node.layer.params.values()):
                 moved.add(node)
                 steps.append(step)
         return steps

@@ -17,7 +17,8 @@ from .history import History, Score
 from .numbers import is_whole
 from .param import Array
 from .run import Run
-from .trainer import Best, Data, EarlyStopping, Epoch, Stepper, Trainer
+from .stopping import Best, EarlyStopping
+from .trainer import Data, Epoch, Stepper, Trainer
 
 
 def fit(
@@ -57,6 +58,13 @@ def fit(
 
     if not is_whole(epochs) or epochs < 1:
         raise GraphError(f"fit takes a positive whole number of epochs, got {epochs!r}")
+    called = list(callbacks) if isinstance(callbacks, Iterable) else [None]
+    if not all(map(callable, called)):
+        raise GraphError(f"fit takes callbacks as a list of functions of an Epoch, got {callbacks!r}")
+    if not isinstance(stopping, EarlyStopping | None):
+        raise GraphError(f"fit takes mg.EarlyStopping(…) as stopping, got {stopping!r}")
+    if not isinstance(history, History | None):
+        raise GraphError(f"fit goes on with a History that it returned before, got {history!r}")
     trainer = Trainer(graph, data, optimizer, batch_size, validation, metrics, accumulate, steps, seed)
     history = History() if history is None else history
     best = None if stopping is None else Best(graph, stopping)
@@ -75,7 +83,7 @@ def fit(
             history.append(epoch.score, epoch.validation, epoch.seconds)
             bar.set_postfix_str(_words(epoch.score, epoch.validation))
             enough = best is not None and best.has_enough(history[best.stopping.watch][-1])
-            answers = [callback(epoch) for callback in callbacks]
+            answers = [callback(epoch) for callback in called]
             if enough or any(answer is True for answer in answers):
                 break
     if best is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -15,11 +14,12 @@ from .costs import Cost
 from .data import source
 from .errors import GraphError
 from .graph import Graph
-from .history import Score
+from .history import COLUMNS, Score
 from .layer import Node
-from .numbers import is_real, is_whole
+from .numbers import is_whole
 from .optimizers import Optimizer
 from .param import Array
+from .record import whole
 from .run import Run
 
 Data: TypeAlias = "Mapping[str, ArrayLike] | Iterable[Mapping[str, ArrayLike]]"
@@ -85,30 +85,39 @@ class Trainer:
         seed: int | None,
     ):
         self.graph = graph
-        self.costs = costs_of(graph)
+        self.specs = metrics.listed(specs)
+        self.costs: list[Node] = []
+        self._look()
         if not is_whole(accumulate) or accumulate < 1:
             raise GraphError(f"accumulate is a positive whole number of batches to an update, got {accumulate!r}")
         self.accumulate = accumulate
-        self.optimizers = list(optimizer) if isinstance(optimizer, Sequence) else [optimizer]
+        self.optimizers = _optimizers(optimizer)
         if accumulate > 1 and not all(isinstance(o, Optimizer) for o in self.optimizers):
             raise GraphError("accumulate takes minigraph's optimizers: this one has step(run) alone")
-        for one in self.optimizers:
-            if isinstance(one, Optimizer):
-                one.discard()  # what a training that was interrupted has left there
-        rng = np.random.default_rng(graph.next_seed() if seed is None else seed)
+        rng = np.random.default_rng(graph.next_seed() if seed is None else whole(seed, "training"))
         self.run = Run(graph, training=True, seed=int(rng.integers(2**63)), guard=False)
         self.batches = source(graph, data, self.costs, batch_size, rng, steps)
         self.validation = validation
-        self.specs = specs
-        self.tally = Tally(self.costs, specs)
+        if isinstance(validation, Mapping):
+            source(graph, validation, self.costs, 1)  # now rather than after the first epoch
         self.done = 0
         self.each_batch: Callable[[bool], None] = lambda judged: None
         """Called after each batch, with whether its answers were judged already."""
 
+    def _look(self) -> None:
+        """See which costs the graph has: callbacks may have edited it."""
+        costs = costs_of(self.graph)
+        if costs != self.costs:
+            self.costs, self.tally = costs, Tally(costs, self.specs)
+
     def epoch(self) -> Epoch:
         """Train on every batch once, then validate."""
         began = time.perf_counter()
+        self._look()
         self.tally.clear()
+        for optimizer in self.optimizers:
+            if isinstance(optimizer, Optimizer):
+                optimizer.discard()  # what a training or an epoch that was interrupted has left there
         count = 0
         for count, batch in enumerate(self.batches, 1):
             self.run.forward(batch, until=self.costs).backward()
@@ -140,61 +149,12 @@ class Trainer:
             cast(Optimizer, optimizer).step()
 
 
-@dataclass
-class EarlyStopping:
-    """End training when a number hasn't become better for some epochs, and put the best weights back.
-
-    `watch` is a column of the history, "validation_cost" unless named. Costs are better when they fall, everything else
-    when it grows, each by more than `margin`. Running statistics are put back with the weights.
-    """
-
-    patience: int = 10
-    watch: str = "validation_cost"
-    margin: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not is_whole(self.patience) or self.patience < 1:
-            raise GraphError(
-                f"EarlyStopping takes a positive whole number of epochs as patience, got {self.patience!r}"
-            )
-        if not is_real(self.margin) or not 0 <= self.margin < np.inf:
-            raise GraphError(f"EarlyStopping takes a finite margin of 0 or more, got {self.margin!r}")
-
-
-class Best:
-    """The best epoch so far, with the weights it had."""
-
-    def __init__(self, graph: Graph, stopping: EarlyStopping):
-        self.graph = graph
-        self.stopping = stopping
-        self.falls = stopping.watch.endswith("cost")
-        self.value = np.inf if self.falls else -np.inf
-        self.since = 0
-        self.kept: list[tuple[Any, Any]] = []
-
-    def has_enough(self, value: float) -> bool:
-        """Take in an epoch's number; whether there was nothing better for as long as patience goes."""
-        if np.isnan(value):
-            raise GraphError(f"{self.stopping.watch!r} was not measured, or is NaN: there is nothing to stop by")
-        gain = self.value - value if self.falls else value - self.value
-        if gain > self.stopping.margin:
-            self.value, self.since = value, 0
-            self.kept = [(p, p.value.copy()) for p in self.graph.params.values()]
-            self.statistics = [
-                (layer, {name: getattr(layer, name) for name in layer.statistics})
-                for layer in {node.layer for node in self.graph.nodes if node.layer.statistics}
-            ]
-        else:
-            self.since += 1
-        return self.since >= self.stopping.patience
-
-    def restore(self) -> None:
-        """Put the best weights back."""
-        for param, value in self.kept:
-            param.value = value
-        for layer, arrays in self.statistics if self.kept else ():
-            for name, array in arrays.items():
-                setattr(layer, name, array)
+def _optimizers(given: Any) -> list[Any]:
+    several = list(given) if isinstance(given, Iterable) else [given]
+    fine = all(callable(getattr(one, "step", None)) and not isinstance(one, type) for one in several)
+    if not several or not fine or len({id(one) for one in several}) < len(several):
+        raise GraphError(f"training takes an optimizer, as mg.SGD(0.1), or a list of different ones, got {given!r}")
+    return several
 
 
 def evaluate(graph: Graph, data: Data, *, batch_size: int = 1000, metrics: metrics.Specs = ()) -> Score:
@@ -219,7 +179,11 @@ class Tally:
     def __init__(self, costs: list[Node], specs: metrics.Specs):
         self.costs = costs
         self.specs = metrics.resolve(specs, costs)
+        for name in {name for name, _, _ in self.specs} & {*COLUMNS} - {"accuracy"}:
+            raise GraphError(f"a metric can't go by {name!r}, which the history has already: metrics.Mean(f, 'name')")
         self.judges: list[tuple[str, Node, metrics.Metric]] | None = None
+        self.guessed = False
+        """Whether the first judge is one that nobody asked for: accuracy, as the targets so far name classes."""
         self.clear()
 
     def clear(self) -> None:
@@ -264,13 +228,22 @@ class Tally:
         judged: list[tuple[str, Node, metrics.Metric]]
         judged = [("accuracy", node, metric) for node, metric in found if metric is not None]
         asked = any(name == "accuracy" for name, _, _ in self.specs)
-        return judged if len(judged) == 1 and not asked else []
+        self.guessed = len(judged) == 1 and not asked
+        return judged if self.guessed else []
 
     def _judge(self) -> None:
+        answers = {
+            node: tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+            for node, parts in self._answers.items()
+        }
+        if self.guessed and self.judges and answers:
+            node = self.judges[0][1]
+            if not cast(Cost, node.layer).names_classes(answers[node][1]):
+                self.guessed = False
+                del self.judges[0]
         for _, node, metric in self.judges or ():
-            if node in self._answers:
-                outputs, targets = zip(*self._answers[node], strict=True)
-                metric.add(np.concatenate(outputs), np.concatenate(targets))
+            if node in answers:
+                metric.add(*answers[node])
         self._answers, self._bytes = {}, 0
         self.known = self.n
 

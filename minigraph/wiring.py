@@ -169,6 +169,15 @@ class Wiring:
             raise GraphError(f"nodes are found by a name, a pattern or a type of layer, got {what!r}")
         return [self[what]] if what in self else [node for node in self.nodes if fnmatchcase(node.name, what)]
 
+    def rename(self, node: Node | str, name: str) -> Node:
+        """Give a node another name, and return it; raises GraphError when the name is taken."""
+        found = self[node]
+        self.names.nodes[self.names.claim(name)] = found
+        del self.names.nodes[found.name]
+        found.name = name
+        self.edition += 1
+        return found
+
     def output(self, *nodes: Node | str) -> None:
         """Declare what the graph is for: nodes that `predict` returns and that count as used."""
         for node in nodes:

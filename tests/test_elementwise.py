@@ -92,7 +92,7 @@ def test_whole_exponents_of_any_sign_take_negative_numbers(number, dtype):
 
 
 def test_exponents_0_and_1_have_no_pole():
-    assert through(Power(0), [-2.0, 0.0, 2.0], [3.0, 3.0, 3.0]) == ([1, 1, 1], [0, 0, 0])
+    assert through(Power(0), [-2.0, 0.0, 2.0, math.inf], [3.0] * 4) == ([1] * 4, [0] * 4)
     assert through(Power(1), [-2.0, 0.0, 2.0], [3.0, 3.0, 3.0]) == ([-2, 0, 2], [3, 3, 3])
 
 

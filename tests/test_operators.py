@@ -64,6 +64,15 @@ SPELLINGS = [
     same([Scale], lambda a, b: ROW * a, lambda a, b: a * ROW, lambda a, b: ROW),
     same([Scale], lambda a, b: [[1.0], [2.0]] * a, lambda a, b: a * [[1], [2]], lambda a, b: [[1], [2]]),
     same([Scale], lambda a, b: a / ROW, lambda a, b: a / ROW, lambda a, b: 1 / ROW),
+    same(
+        [Scale],
+        lambda a, b: a / np.float32([3, 5, 7]),
+        lambda a, b: a / [3, 5, 7],
+        lambda a, b: 1 / np.array([3, 5, 7]),
+    ),
+    same(
+        [Scale], lambda a, b: a / np.int8([3, 5, 7]), lambda a, b: a / [3, 5, 7], lambda a, b: 1 / np.array([3, 5, 7])
+    ),
     same([Power, Scale], lambda a, b: ROW / a, lambda a, b: ROW / a, lambda a, b: -ROW / a**2),
     same([Scale], lambda a, b: np.float64(3) * a, lambda a, b: 3 * a, lambda a, b: 3),
     same([Scale], lambda a, b: np.float32(3) * a, lambda a, b: 3 * a, lambda a, b: 3),

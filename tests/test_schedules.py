@@ -120,7 +120,7 @@ def test_a_plateau_equals_pytorchs(options):
 def test_a_plateau_falls_after_more_than_patience_epochs_that_are_no_better():
     plateau = Plateau(1.0, factor=0.5, patience=2, threshold=0.1, minimum=0.2)
     rates = []
-    for cost in [10.0, 9.5, 9.0, 8.9, 9.0, 9.0, 9.0, 9.0, 9.0, math.nan, 9.0, 9.0, 9.0, 9.0]:
+    for cost in [10.0, 9.5, 9.0, 8.9, 8.5, 9.0, 9.0, 9.0, 9.0, math.nan, 9.0, 9.0, 9.0, 9.0]:
         plateau.observe(cost)
         rates.append(plateau(0))
     #       best                   best  1    2    3         1    2    3          1     2    3         at the minimum
@@ -133,6 +133,10 @@ def test_a_plateau_takes_no_steps_that_are_lost_in_rounding():
     for _ in range(5):
         plateau.observe(1.0)
     assert plateau(0) == pytest.approx(1e-8)
+    plateau = Plateau(3e-8, factor=0.5, patience=0)
+    for _ in range(5):
+        plateau.observe(1.0)
+    assert plateau(0) == pytest.approx(1.5e-8)
 
 
 @pytest.mark.parametrize(

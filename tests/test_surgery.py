@@ -1,4 +1,4 @@
-"""Edits of a graph: replace, insert, remove, parts, copies, freezing, and what older runs say."""
+"""Edits of a graph: replace, insert, remove, finding and freezing, and what older runs say."""
 
 import copy
 import pickle
@@ -10,7 +10,7 @@ from oddities import close, slopes
 import minigraph as mg
 from minigraph.costs import L2, Quadratic, SoftmaxCrossEntropy
 from minigraph.errors import GraphError, LayerError, MinigraphError, NotComputedError, ShapeError, StaleError
-from minigraph.layers import Add, BatchNorm, Concat, Dense, Dropout, Identity, Multiply
+from minigraph.layers import Add, Concat, Dense, Dropout, Identity, Multiply, Split
 
 RNG = np.random.default_rng(0)
 X, T = RNG.normal(size=(6, 4)), RNG.normal(size=(6, 2))
@@ -198,6 +198,9 @@ WRONG = {
     "no layer": (lambda g: g.replace("h1", 3), GraphError, "takes a layer or a graph, got 3"),
     "a class": (lambda g: g.replace("h1", Dense), GraphError, "call it first"),
     "no edge": (lambda g: g.insert(Dense(4), between=("x", "y")), GraphError, "no edge from 'x' to 'y'.*takes 'sum'"),
+    "one node to stand between": (lambda g: g.insert(Dense(5), between="h1"), GraphError, r"between=\(from, to\)"),
+    "three of them": (lambda g: g.insert(Dense(5), between=("x", "h1", "h2")), GraphError, r"between=\(from, to\)"),
+    "a target that is used": (lambda g: g.remove("t"), GraphError, "before 'cost': remove 'cost' first"),
     "a taken name": (lambda g: g.insert(Dense(5), between=("h1", "h2"), name="y"), GraphError, "names are unique"),
     "an insert that doesn't fit": (lambda g: g.insert(Dense(6), between=("x", "h1")), ShapeError, r"needs \(5, 6\)"),
     "nothing to pass on": (lambda g: g.remove("sum"), GraphError, "'sum' has 2 inputs.*before 'y'"),
@@ -291,103 +294,108 @@ def test_edits_walk_a_long_chain_without_recursion():
     assert len(g) == 5000
 
 
-# ---- parts and copies ----
+# ---- awkward edits ----
 
 
-def test_until_and_between_share_params_and_give_the_same_numbers():
-    g = net()
-    run = g.forward(x=X, t=T)
-    front, back = g.until("h2"), g.between("h1", "y")
-    np.testing.assert_array_equal(front.forward(x=X)["h2"].a, run["h2"].a)
-    np.testing.assert_array_equal(back.forward(h1=run["h1"].a)["y"].a, run["y"].a)
-    assert [node.name for node in back] == ["h1", "h2", "sum", "y"]
-    assert back.params["h2.w"] is g.params["h2.w"]
-    assert front.outputs == [front["h2"]]
-    assert back.inputs == [back["h1"]]
-    several = g.between(["h1", "h2"], ["y", "sum"])
-    assert [node.name for node in several.inputs] == ["h1", "h2"]
-    assert {node.name for node in several.outputs} == {"y", "sum"}
-    whole = g.until("cost")
-    assert whole.forward(x=X, t=T).cost == run.cost
+def test_a_layer_given_to_an_edit_that_fails_is_as_new():
+    g, new = net(), Dense(7)
+    with pytest.raises(ShapeError):
+        g.replace("h1", new)
+    assert not hasattr(new, "w")
+    assert new(mg.Graph().input("x", 9)).shape == (7,)
 
 
-def test_a_part_takes_side_inputs_and_integer_inputs_along():
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, MemoryError])
+def test_whatever_interrupts_the_building_downstream_nothing_is_changed(fault):
+    built = []
+
+    class Sick(mg.Layer):
+        def build(self, shape, *, rng, dtype):
+            built.append(shape)
+            if len(built) > 1:
+                raise fault
+            return shape
+
+    g = mg.Sequential(4, Dense(4, name="h"), Sick(name="sick"))
+    before = picture(g)
+    with pytest.raises((fault, LayerError)):
+        g.replace("h", Dense(7))
+    assert picture(g) == before
+
+
+def test_a_blocks_name_is_free_when_its_last_node_is_gone():
     g = mg.Graph(seed=0)
-    u, label = g.input("u", 3), g.input("label", (), dtype=int)
-    h = Dense(3, name="h")(g.input("x", 4))
-    s = Add(name="s")(h, u)
-    g.cost(SoftmaxCrossEntropy(), s, target=label, name="cost")
-    part = g.between("h", "cost")
-    assert [node.name for node in part.inputs] == ["u", "label", "h"] or len(part.inputs) == 3
-    assert part["label"].dtype == np.int64
-    assert part.forward(h=RNG.normal(size=(6, 3)), u=np.zeros((6, 3)), label=RNG.integers(0, 3, 6)).cost > 0
+    y = mg.Sequential(4, Dense(4, name="a"), Dense(4, name="b"))(g.input("x", 4), name="enc")
+    g.output(Dense(2, name="y")(y))
+    g.remove("enc/a")
+    with pytest.raises(GraphError, match="a block 'enc'"):
+        g.insert(Dense(4), between=("x", "enc/b"), name="enc")
+    g.remove("enc/b")
+    g.insert(Dense(4), between=("x", "y"), name="enc")
+    works(mg.Sequential(4, g, cost=Quadratic()), x=X, t=T)
 
 
-def test_parts_that_make_no_sense_are_refused():
+def test_what_is_put_into_a_block_is_named_and_found_as_part_of_it():
+    inner = mg.Sequential(4, Dense(4, name="a"), name="in")
+    g = mg.Graph(seed=0)
+    g.output(mg.Sequential(4, inner, Dense(4, name="b"))(g.input("x", 4), name="out"))
+    g.replace("out/in/a", mg.Sequential(4, Dense(4, name="c"), name="other"))
+    assert g.insert(Dense(4), between=("out/in/a/c", "out/b")).name == "out/dense"
+    assert [(node.name, node.block) for node in g][1:] == [
+        ("out/in/a/c", ("out", "in", "a")),
+        ("out/dense", ("out",)),
+        ("out/b", ("out",)),
+    ]
+    assert len(g.freeze("out/*")) == 3
+
+
+def test_one_use_of_a_shared_layer_can_go_its_own_way():
+    g = mg.Graph(seed=0)
+    both = Dense(4, "tanh")
+    a, b = both(g.input("u", 4), name="a"), both(g.input("v", 4), name="b")
+    g.cost(Quadratic(), Add(name="s")(a, b), name="cost")
+    g.replace("b", Dense(4, "tanh"))
+    assert list(g.params) == ["a.w", "a.b", "b.w", "b.b"]
+    works(g, u=X, v=X + 1, t=X)
+    g.replace("b", both)
+    assert list(g.params) == ["a.w", "a.b"]
+    before = picture(g)
+    with pytest.raises(ShapeError, match=r"Dense 'b' has w of shape \(4, 4\) already"):
+        g.insert(Dense(5), between=("v", "b"))
+    assert picture(g) == before
+    g.insert(Dense(4, "tanh"), between=("u", "a"))
+    works(g, u=X, v=X + 1, t=X)
+
+
+def test_a_block_with_costs_inside_leaves_them_outside():
     g = net()
-    with pytest.raises(GraphError, match="no path from 'y' to 'h1'"):
-        g.between("y", "h1")
-    with pytest.raises(GraphError, match="both the beginning and the end"):
-        g.between("h1", "h1")
-    with pytest.raises(GraphError, match="no node"):
-        g.until("nope")
+    g.cost(Quadratic(), g["h1"], target="t1", name="second")
+    g.output("y", "h1")
+    g.replace("h1", mg.Sequential(4, Dense(5, name="in"), cost=Quadratic()))
+    assert g.outputs == [g["y"], g["h1/in"]]
+    assert [node.name for node in g.costs] == ["cost", "second"]
+    works(g, x=X, t=T, t1=RNG.normal(size=(6, 5)))
 
 
-def test_training_a_part_trains_the_whole():
+def test_a_penalty_is_replaced_by_another():
     g = net()
-    part = g.until("h1")
-    part.cost(Quadratic(), part["h1"])
-    before = g.params["h1.w"].value.copy()
-    mg.SGD(0.1).step(part.forward(x=X, t=np.zeros((6, 5))).backward())
-    assert (g.params["h1.w"].value != before).any()
+    g.cost(L2(0.1, "*.w"), name="l2")
+    before = g.forward(x=X, t=T).costs["l2"]
+    g.replace("l2", L2(0.5, "*.w"))
+    assert works(g, x=X, t=T).costs["l2"] == pytest.approx(5 * before)
 
 
-@pytest.mark.parametrize(
-    ("share", "shared"),
-    [
-        (False, set()),
-        (True, {"h1.w", "h1.b", "h2.w", "h2.b", "y.w", "y.b"}),
-        ("h*", {"h1.w", "h1.b", "h2.w", "h2.b"}),
-        (["h1", "y"], {"h1.w", "h1.b", "y.w", "y.b"}),
-    ],
-)
-def test_copies_share_what_they_are_asked_to(share, shared):
-    g = net()
-    twin = g.copy(share=share)
-    assert {name for name, param in twin.params.items() if g.params[name] is param} == shared
-    assert twin.forward(x=X, t=T).cost == g.forward(x=X, t=T).cost
-    assert twin.nodes[0] is not g.nodes[0]
-    twin.replace("h2", Dense(5))
+def test_parts_of_a_split_are_nodes_like_others():
+    g = mg.Graph(seed=0)
+    a, b = Split(2, name="s")(g.input("x", 4))
+    g.cost(Quadratic(), Dense(2, name="y")(Concat(name="c")(a, b)), name="cost")
+    with pytest.raises(ShapeError, match=r"Dense 'y' has w .*nothing was changed"):
+        g.remove("s/0")
+    g.replace("s/0", Dense(2, "tanh"))
     works(g, x=X, t=T)
-
-
-def test_a_copy_shares_tied_params_and_penalties_see_them():
-    g = mg.Graph(seed=0)
-    a = Dense(4, name="a")
-    h = a(g.input("x", 4))
-    g.cost(Quadratic(), Dense(4, weights=a.w, name="b")(h), name="cost")
-    g.cost(L2(0.1, "a.w"), name="l2")
-    twin = g.copy(share="a")
-    assert twin["b"].layer.w is a.w
-    own = g.copy()
-    assert own["b"].layer.w is own["a"].layer.w is not a.w
-    assert list(own["l2"].layer.params.values()) == [own["a"].layer.w]
-
-
-def test_copies_that_make_no_sense_are_refused():
-    g = net()
-    with pytest.raises(GraphError, match=r"no node that 'enc/\*' finds"):
-        g.copy(share="enc/*")
-    with pytest.raises(GraphError, match="can't share Params of float64"):
-        g.copy("float32", share="h1")
-
-
-def test_copies_cast_running_statistics():
-    g = mg.Sequential(4, BatchNorm(), name="n")
-    twin = g.copy("float32")
-    layer = twin["batch_norm"].layer
-    assert {getattr(layer, name).dtype for name in layer.statistics} == {np.dtype("float32")}
-    assert twin.forward(x=X, training=True)["batch_norm"].a.dtype == np.float32
+    one = net()
+    assert one.replace("h2", Split(1)).name == "h2/0"
+    works(one, x=X, t=T)
 
 
 # ---- find and freeze ----
@@ -423,61 +431,10 @@ def test_freeze_stops_gradients_and_thaws():
         g.freeze("enc/*")
 
 
-# ---- only what changed ----
-
-
-def branches():
-    g = mg.Graph("branches", seed=0)
-    a = Dense(5, "tanh", name="a")(g.input("x", 4))
-    b = Dropout(0.5, name="d")(Dense(5, name="b")(g.input("u", 3)))
-    g.cost(Quadratic(), Add(name="s")(a, b), name="cost")
-    return g, {"x": X, "u": RNG.normal(size=(6, 3)), "t": RNG.normal(size=(6, 5))}
-
-
-@pytest.mark.parametrize("guard", [True, False])
-def test_forward_with_some_feeds_computes_only_what_depends_on_them(guard):
-    g, feeds = branches()
-    run = mg.Run(g, training=True, seed=4, guard=guard).forward(feeds)
-    mask = run["d"].a.copy()
-    sweep, ran = run.swept(), []
-    sweep.steps = [
-        (node, k, lambda at, *xs, _f=f, _n=node.name: (ran.append(_n), _f(at, *xs))[1], at, one, several)
-        for node, k, f, at, one, several in sweep.steps
-    ]
-    run.forward(x=2 * X)
-    assert ran == ["a", "s", "cost"]
-    np.testing.assert_array_equal(run["d"].a, mask)
-    close(run["a"].a, g.forward({**feeds, "x": 2 * X})["a"].a)
-    close(run["s"].a, run["a"].a + mask)
-    run.backward()
-    close(run["s"].delta, run["s"].a - feeds["t"])
-    ran.clear()
-    g["a"].layer.w.value = 2 * g["a"].layer.w.value
-    run.forward()
-    assert ran == ["a", "s", "cost"]
-    ran.clear()
-    run.forward()
-    assert ran == []
-    run.forward(u=feeds["u"])
-    assert ran == ["b", "d", "s", "cost"]
-    assert (run["d"].a != mask).any()
-
-
-def test_what_was_kept_must_fit_what_is_new():
-    g, feeds = branches()
-    for wrong, said in (
-        ({"x": X[:2]}, "'u', 't' has 6 examples still, and 'x' got another number"),
-        ({"x": X[0]}, "got another number"),
-        ({"q": X}, "'q'|not fed"),
-        ({"x": X[:, :2]}, "takes a batch of shape"),
-    ):
-        run = g.forward(feeds)
-        with pytest.raises(mg.errors.FeedError, match=said):
-            run.forward(wrong)
-        with pytest.raises(StaleError):
-            run.backward()
-        with pytest.raises(mg.errors.FeedError, match="was not fed"):  # the sweep wasn't whole: nothing is kept
-            run.forward(x=X)
-    run = g.forward(feeds)
-    with pytest.raises(mg.errors.FeedError, match="was not fed"):
-        run.forward(x=X, until="s")
+def test_thawing_thaws_what_penalties_do():
+    g = net()
+    g.cost(L2(0.1, "*.w"), name="l2")
+    before = g.forward(x=X, t=T).backward().grad(g.params["h1.w"]).copy()
+    g.freeze()
+    g.freeze(frozen=False)
+    np.testing.assert_array_equal(g.forward(x=X, t=T).backward().grad(g.params["h1.w"]), before)

@@ -70,3 +70,36 @@ def test_shares_that_do_not_fit_are_refused():
     narrow = mg.Graph(dtype="float32")
     with pytest.raises(GraphError, match="float64, but this graph computes in float32"):
         Dense(3, weights=encoder.w)(narrow.input("x", 5))
+
+
+def test_params_before_the_first_use_are_missed_by_name():
+    encoder = Dense(3)
+    with pytest.raises(GraphError, match=r"Dense has no w yet: its first use, g\.add\(…\), creates it"):
+        Dense(5, weights=encoder.w.T)
+    assert not hasattr(encoder, "b")
+    with pytest.raises(AttributeError, match="no attribute 'v'"):
+        encoder.v  # noqa: B018
+
+
+@pytest.mark.parametrize("share", ["encoder", "decoder", Dense, True])
+def test_copies_that_share_one_use_of_a_tied_param_share_it_for_the_other_use_too(share):
+    g, encoder, _ = autoencoder()
+    twin = g.copy(share=share)
+    assert twin["decoder"].layer.w is twin["encoder"].layer.w is encoder.w
+    x = np.random.default_rng(0).normal(size=(4, 5))
+    close(twin.forward(x=x, t=x).backward().grad(encoder.w), g.forward(x=x, t=x).backward().grad(encoder.w))
+
+
+def test_replacing_one_use_unties_it_and_a_frozen_use_leaves_the_other_free():
+    g, encoder, decoder = autoencoder()
+    x = np.random.default_rng(0).normal(size=(4, 5))
+    uses = g.forward(x=x, t=x).backward().grad(encoder.w, per="use")
+    g.freeze("decoder")
+    close(g.forward(x=x, t=x).backward().grad(encoder.w), uses["encoder"])
+    g.freeze("decoder", frozen=False)
+    g.replace("encoder", Dense(3, "tanh"))
+    assert g["encoder"].layer.w is not decoder.w
+    assert mg.check(g, x=x, t=x)
+    g.replace("decoder", Dense(5, weights=g["encoder"].layer.w.T))
+    assert list(g.params) == ["encoder.w", "encoder.b", "decoder.b"]
+    assert mg.check(g, x=x, t=x)

@@ -118,7 +118,10 @@ class LeakyReLU:
 
 @dataclass(frozen=True)
 class Softplus:
-    """σ(z) = ln(1 + e^z) = max(z, 0) + ln(1 + e^−|z|),   σ'(z) = 1 / (1 + e^−z) = 1 − e^−a."""
+    """σ(z) = ln(1 + e^z) = max(z, 0) + ln(1 + e^−|z|),   σ'(z) = 1 / (1 + e^−z) = 1 − e^−a.
+
+    PyTorch's Softplus takes z itself where z > 20, which is less by up to 2·10⁻⁹.
+    """
 
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""

@@ -128,7 +128,7 @@ class KLDivergence(Cost):
         some = y > 0.0
         c = at.buffer("c", y.shape, zero=True)
         np.log(y, out=c, where=some)
-        np.subtract(c, a, out=c, where=some)
+        np.subtract(c, a, out=c, where=some | np.isnan(a))  # NaN stays NaN
         np.multiply(c, y, out=c)
         at.a = np.add.reduce(rows(c), axis=1, out=at.a)
         np.multiply(at.a, self.weight, out=at.a)

@@ -58,10 +58,12 @@ class Penalty(Cost):
             chosen |= found
         if self.chosen and set(chosen.values()) != set(self.chosen.values()):
             raise GraphError(f"{kind} picked other Params for a former use ({', '.join(self.chosen)}): make another")
-        layers = dict.fromkeys(node.layer for node in graph.nodes if not isinstance(node.layer, Penalty))
-        uses = [(layer, set(layer.params.values())) for layer in layers]
         self.chosen = chosen
-        self.owners = {name: [layer for layer, params in uses if p in params] for name, p in chosen.items()}
+        names = {p: name for name, p in chosen.items()}
+        self.owners = {name: [] for name in chosen}
+        for layer in dict.fromkeys(node.layer for node in graph.nodes if not isinstance(node.layer, Penalty)):
+            for p in names.keys() & set(layer.params.values()):
+                self.owners[names[p]].append(layer)
 
     @property
     def params(self) -> dict[str, Param]:

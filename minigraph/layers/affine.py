@@ -23,9 +23,9 @@ class Scale(Layer):
         a = γ ⊙ x                                      x, a (m, …, k, …)   γ (k,)
         error to the input = error ⊙ γ,   ∂C/∂γ = Σ_x error ⊙ x, summed over all axes but γ's
 
-    γ starts at 1 and has the sizes of `axes`, in their order in the samples; the batch axis isn't counted. With a
-    number or an array as `factor`, γ is fixed and broadcasts with the samples by numpy's rules, `axes` mean nothing,
-    and the error is summed over the axes along which x was broadcast.
+    γ, the Param `gamma`, starts at 1 and has the sizes of `axes`, in their order in the samples; the batch axis isn't
+    counted. With a number or an array as `factor`, γ is fixed and broadcasts with the samples by numpy's rules,
+    `axes` mean nothing, and the error is summed over the axes along which x was broadcast.
     """
 
     factor: Any = None
@@ -71,9 +71,9 @@ class Bias(Layer):
         a = x + β                                      x, a (m, …, k, …)   β (k,)
         error to the input = error,   ∂C/∂β = Σ_x error, summed over all axes but β's
 
-    β starts at 0 and has the sizes of `axes`, in their order in the samples; the batch axis isn't counted. With a
-    number or an array as `offset`, β is fixed and broadcasts with the samples by numpy's rules, `axes` mean nothing,
-    and the error is summed over the axes along which x was broadcast.
+    β, the Param `beta`, starts at 0 and has the sizes of `axes`, in their order in the samples; the batch axis isn't
+    counted. With a number or an array as `offset`, β is fixed and broadcasts with the samples by numpy's rules,
+    `axes` mean nothing, and the error is summed over the axes along which x was broadcast.
     """
 
     offset: Any = None
@@ -118,7 +118,7 @@ def fixed(value: Any, taker: str, word: str) -> Any:
         array = np.empty(0)  # rows of different lengths
     if array.dtype.kind not in "fiu" or array.size == 0:
         raise GraphError(f"{taker} takes a number or an array of numbers as {word}, got {value!r}")
-    array = array.astype(np.result_type(array.dtype, np.float32), copy=False)
+    array = array.astype(np.float64, copy=False)  # 1 / array is taken of it, whatever the graph's dtype
     array.flags.writeable = False
     return array if array.ndim else float(array)
 

@@ -15,6 +15,7 @@ from ..layer import Layer
 from ..numbers import is_real, is_whole
 from ..param import Array, Param, Shape
 from ..record import Record
+from .flags import check_flags
 
 
 @dataclass(eq=False)
@@ -110,6 +111,7 @@ class MultiHeadAttention(Layer):
                 raise GraphError(f"MultiHeadAttention takes a positive whole number of {what}, got {value!r}")
         if isinstance(self.weights, Param) or isinstance(self.biases, Param):
             raise GraphError("MultiHeadAttention has four weights, got one Param for all: use the layer itself twice")
+        check_flags(self, "bias")
         _check_dropout(self)
 
     def constants(self, shapes: Sequence[Shape]) -> frozenset[int]:
@@ -280,3 +282,4 @@ def _check_mask(shapes: Sequence[Shape], queries: int, keys: int) -> None:
 def _check_dropout(layer: _Attention) -> None:
     if not is_real(layer.dropout) or not 0.0 <= layer.dropout <= 1.0:
         raise GraphError(f"{type(layer).__name__} takes a dropout from 0 to 1, got {layer.dropout!r}")
+    check_flags(layer, "causal")

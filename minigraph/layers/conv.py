@@ -16,6 +16,7 @@ from ..layer import Neurons
 from ..numbers import is_whole
 from ..param import Array, Param, Shape
 from ..record import Record
+from .flags import check_flags
 from .windows import Margins, Sizes, Sums, Window, counts, inner, padded, same_padding, sizes
 
 
@@ -210,6 +211,7 @@ def _settled(layer: Conv2D | ConvTranspose2D) -> Window:
         if not is_whole(number) or number < 1:
             raise GraphError(f"{taker} takes a positive whole number of {what}, got {number!r}")
         setattr(layer, what, int(number))
+    check_flags(layer, "bias")
     if layer.filters % layer.groups:
         raise GraphError(f"{taker} takes filters that its {layer.groups} groups divide, got {layer.filters}")
     layer.sigma = resolve(layer.activation, layer.filters, taker, axis=1)

@@ -14,6 +14,7 @@ from ..layer import Neurons
 from ..numbers import is_whole
 from ..param import Array, Param, Shape, Transposed
 from ..record import Record
+from .flags import check_flags
 
 
 @dataclass(eq=False)
@@ -28,7 +29,8 @@ class Dense(Neurons):
     `units` is n. Where samples have more axes than one, the neurons look along the last, and Σ_x goes over all others.
     `activation` is a name, an activation object, a pair (f, slope) of functions of z, or a list with one of these for
     each neuron. `w` starts as `weights` says, `b` as `biases` says; `bias=False` leaves b out. `weights=other.w` shares
-    another layer's Param, `weights=other.w.T` shares it transposed: z = a w + b with w (k, n), ∂C/∂w = aᵀ δ.
+    another layer's Param, `weights=other.w.T` shares it transposed: z = a w + b with w (k, n), ∂C/∂w = aᵀ δ. Without an
+    activation it is PyTorch's Linear, weight = w and bias = b, which starts otherwise.
     """
 
     units: int
@@ -42,6 +44,7 @@ class Dense(Neurons):
     def __post_init__(self) -> None:
         if not is_whole(self.units) or self.units < 1:
             raise GraphError(f"Dense takes a positive whole number of units, got {self.units!r}")
+        check_flags(self, "bias")
         self.sigma = resolve(self.activation, int(self.units), "Dense")
 
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:

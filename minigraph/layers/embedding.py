@@ -25,7 +25,8 @@ class Embedding(Layer):
 
     `units` is n. Row `padding_index` stands for no symbol: it starts at 0, unless w is shared, and a use of it adds
     nothing to the gradient. PyTorch's `Embedding` with `weight` = w. `Dense(size, bias=False, weights=embedding.w)`
-    shares w as the layer that scores each symbol.
+    shares w as the layer that scores each symbol: start it smaller then (`weights="glorot_normal"`) and put
+    `Scale(√n)` behind the embedding, as Vaswani et al. 2017 do in section 3.4.
     """
 
     constant_inputs: ClassVar[frozenset[int]] = frozenset({0})

@@ -22,7 +22,8 @@ class Dropout(Layer):
         a = x ⊙ k / (1 − rate),   k_i = 1 with probability 1 − rate, else 0          x, a, k (m, *shape)
         error to the input = error ⊙ k / (1 − rate),  with the k of the forward sweep
 
-    With rate 1 everything is 0. Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov 2014, "inverted".
+    With rate 1 everything is 0. It is torch.nn.Dropout(rate), but for the draws. Srivastava, Hinton, Krizhevsky,
+    Sutskever and Salakhutdinov 2014, "inverted".
     """
 
     rate: float = 0.5

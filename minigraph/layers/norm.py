@@ -13,6 +13,7 @@ from ..layer import Layer
 from ..numbers import is_real, is_whole
 from ..param import Array, Param, Shape
 from ..record import Record
+from .flags import check_flags
 from .moments import CHANNEL, ELEMENT, WITHIN, by_last, products, scaled, send_back, standardize, sums
 
 
@@ -47,6 +48,7 @@ class BatchNorm(Layer):
         if not is_real(self.momentum) or not 0.0 <= self.momentum <= 1.0:
             raise GraphError(f"BatchNorm takes a momentum from 0 to 1, got {self.momentum!r}")
         self.momentum, self.eps = float(self.momentum), _eps(self.eps, "BatchNorm")
+        check_flags(self, "affine")
 
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples (c, *rest), which stay."""
@@ -123,6 +125,7 @@ class LayerNorm(Layer):
     def __post_init__(self) -> None:
         _check_axes(self.axes, "LayerNorm")
         self.eps = _eps(self.eps, "LayerNorm")
+        check_flags(self, "affine")
 
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples (…, *last), which stay."""
@@ -169,6 +172,7 @@ class GroupNorm(Layer):
         if not is_whole(self.groups) or self.groups < 1:
             raise GraphError(f"GroupNorm takes a positive whole number of groups, got {self.groups!r}")
         self.eps = _eps(self.eps, "GroupNorm")
+        check_flags(self, "affine")
 
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples (c, *rest) with a multiple of `groups` as c, which stay."""
@@ -219,6 +223,7 @@ class RMSNorm(Layer):
     def __post_init__(self) -> None:
         _check_axes(self.axes, "RMSNorm")
         self.eps = None if self.eps is None else _eps(self.eps, "RMSNorm")
+        check_flags(self, "affine")
 
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples (…, *last), which stay."""

@@ -14,6 +14,7 @@ from ..errors import GraphError, ShapeError
 from ..layer import Layer
 from ..param import Array, Shape
 from ..record import Record
+from .flags import check_flags
 from .windows import Sizes, sizes
 
 
@@ -51,9 +52,8 @@ class MaxPool2D(Layer):
 
     def backward(self, at: Record, error: Array) -> Array:
         """Each window's error, to its winner."""
-        x = at.inputs[0]
-        sent = at.buffer("sent", x.shape, zero=True)
-        np.add.at(sent.reshape(-1), self._winners(x, at.a).reshape(-1), error.reshape(-1))
+        sent = at.buffer("sent", at.inputs[0].shape, zero=True)
+        np.add.at(sent.reshape(-1), self._winners(at.inputs[0], at.a).reshape(-1), error.reshape(-1))
         return sent
 
     def _winners(self, x: Array, a: Array) -> Array:
@@ -99,7 +99,7 @@ class AvgPool2D(Layer):
     sides: tuple[Side, Side] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.sides = _sides(self)
+        self.sides = _sides(self, "count_include_pad")
 
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Images (c, h, w) -> (c, h', w')."""
@@ -281,14 +281,15 @@ def by(numbers: Iterable[int]) -> str:
     return "×".join(map(str, numbers))
 
 
-def _sides(layer: MaxPool2D | AvgPool2D) -> tuple[Side, Side]:
+def _sides(layer: MaxPool2D | AvgPool2D, *flags: str) -> tuple[Side, Side]:
     kind = type(layer).__name__
     k = sizes(layer.pool_size, 2, kind, "pool_size")
     s = k if layer.stride is None else sizes(layer.stride, 2, kind, "stride")
     p = sizes(layer.padding, 2, kind, "padding", least=0)
-    if any(2 * margin > size for margin, size in zip(p, k, strict=True)):
+    if 2 * p[0] > k[0] or 2 * p[1] > k[1]:
         raise GraphError(f"{kind} takes padding of at most half its pool_size {by(k)}, got {layer.padding!r}")
-    return Side(k[0], s[0], p[0], bool(layer.ceil_mode)), Side(k[1], s[1], p[1], bool(layer.ceil_mode))
+    check_flags(layer, "ceil_mode", *flags)
+    return Side(k[0], s[0], p[0], layer.ceil_mode), Side(k[1], s[1], p[1], layer.ceil_mode)
 
 
 def _pooled(sides: tuple[Side, Side], shape: Shape) -> Shape:

@@ -12,6 +12,7 @@ from ..errors import FeedError, GraphError, ShapeError
 from ..param import Array, Shape
 from ..record import Record
 from .cells import GRUCell, LSTMCell, RNNCell
+from .flags import check_flags
 from .steps import Cell
 
 
@@ -27,6 +28,7 @@ class Recurrent(Cell):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_flags(self, "reverse")
         if self.returns not in self.results:
             known = ", ".join(map(repr, self.results))
             raise GraphError(f"{type(self).__name__} returns one of {known}, got {self.returns!r}")

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import GraphError
 from ..layer import Layer
 from ..param import Array, Shape
 from ..record import Record
 from .axes import chosen, found
+from .flags import check_flags
 
 
 class _Reduction:
@@ -22,10 +22,8 @@ class _Reduction:
     keepdims: bool
 
     def __post_init__(self) -> None:
-        kind = type(self).__name__
-        self.axes = None if self.axes is None else chosen(self.axes, kind)
-        if not isinstance(self.keepdims, bool):
-            raise GraphError(f"{kind} takes True or False as keepdims, got {self.keepdims!r}")
+        self.axes = None if self.axes is None else chosen(self.axes, type(self).__name__)
+        check_flags(self, "keepdims")
 
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples with these axes, which become 1 or, without `keepdims`, go."""

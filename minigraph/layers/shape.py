@@ -20,7 +20,10 @@ from .broadcasting import common, lifted, summed_back
 
 @dataclass(eq=False)
 class Identity(Layer):
-    """The input as it is: a = x, error to the input = error. A place to give a name to."""
+    """The input as it is, a place to give a name to.
+
+    a = x,   error to the input = error        x, a (m, *shape)
+    """
 
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples of any shape, which stays."""
@@ -37,7 +40,10 @@ class Identity(Layer):
 
 @dataclass(eq=False)
 class StopGradient(Layer):
-    """The input as it is, with no error sent back: what stands before counts as a constant."""
+    """The input as it is, with no error sent back: what stands before counts as a constant.
+
+    a = x,   no error to the input        x, a (m, *shape)
+    """
 
     constant_inputs: ClassVar[frozenset[int]] = frozenset({0})
 

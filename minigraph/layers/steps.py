@@ -14,6 +14,7 @@ from ..layer import Layer
 from ..numbers import is_whole
 from ..param import Array, Param, Shape
 from ..record import Record
+from .flags import check_flags
 
 
 @dataclass(eq=False)
@@ -44,6 +45,7 @@ class Cell(Layer):
         if not is_whole(self.units) or self.units < 1:
             raise GraphError(f"{type(self).__name__} takes a positive whole number of units, got {self.units!r}")
         self.units = int(self.units)
+        check_flags(self, "bias")
 
     def build(self, *shapes: Shape, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples (k,), alone or with a state -> the next state."""

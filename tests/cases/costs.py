@@ -244,6 +244,8 @@ CASES = [
          triplet(2, 1, weight=0.3), torch=triplet_margin(0.3, margin=2.0, p=1)),
     Case("TripletMargin-3-norm", lambda: TripletMargin(0.5, 3, 1e-3), ((4,), (4,), (4,)),
          triplet(0.5, 3, 1e-3), torch=triplet_margin(margin=0.5, p=3, eps=1e-3)),
+    Case("TripletMargin-4-norm", lambda: TripletMargin(p=4), ((3,), (3,), (3,)),
+         triplet(1, 4), torch=triplet_margin(p=4)),
     Case("TripletMargin-1", TripletMargin, ((1,), (1,), (1,)), triplet(), torch=triplet_margin()),
     Case("Value", Value, ((2, 3),), value(), refuses=(
         Refused(((3,), (3,)), "takes one weight an example, of shape ()", "got (3,)"),

@@ -161,6 +161,10 @@ CASES = [
          torch=torch_avg(3, 2, 1, True)),
     Case("AvgPool2D-ceil-without-padding", lambda: AvgPool2D(4, 3, (2, 1), True, False), ((1, 6, 7),),
          avg_pool((4, 4), (3, 3), (2, 1), True, False), torch=torch_avg(4, 3, (2, 1), True, False)),
+    Case("AvgPool2D-overlapping-rows", lambda: AvgPool2D(2, (1, 2)), ((2, 4, 5),), avg_pool(TWO, (1, 2)),
+         torch=torch_avg(2, (1, 2))),
+    Case("AvgPool2D-ceil-apart", lambda: AvgPool2D(2, 3, 0, True), ((1, 6, 7),), avg_pool(TWO, (3, 3), (0, 0), True),
+         torch=torch_avg(2, 3, 0, True)),
     Case("AvgPool2D-1", lambda: AvgPool2D(1), ((1, 1, 1),), avg_pool(ONE, ONE), torch=torch_avg(1)),
     Case("GlobalAvgPool", GlobalAvgPool, ((3, 2, 5),), means, torch=lambda torch, given, x: x.mean((2, 3)), refuses=(
         Refused(((),), "takes samples (channels, …)", "got single numbers"),
