@@ -200,6 +200,9 @@ class Run(Results):
             observe(node, RecordView(self, node))
             if self._token is not token:
                 self._break_off()
+            if self._plan is None or self._plan.cuts != self.graph.cuts:
+                self.forward_done, self.backward_done = 0, -1
+                raise StaleError("the graph's nodes were edited in the middle of a sweep: make a new run, g.forward(…)")
 
         return reached
 

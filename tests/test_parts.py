@@ -387,3 +387,20 @@ def test_two_players_take_turns_on_one_run(guard):
     fresh.backward()
     for param in g.params.values():
         np.testing.assert_array_equal(run.grad(param), fresh.grad(param))
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_an_observer_that_edits_the_graph_breaks_the_sweep_off(direction):
+    g = mg.Sequential(4, Dense(5, "tanh", name="h1"), Dense(5, name="h2"), cost=Quadratic(), seed=0)
+    feeds = {"x": np.ones((3, 4)), "t": np.ones((3, 5))}
+    run = g.forward(feeds)
+
+    def edit(node, record):
+        if node.name == "h1":
+            g.insert(Dense(5), between=("h1", "h2"))
+
+    with pytest.raises(StaleError, match="edited in the middle of a sweep"):
+        run.forward(feeds, observe=edit) if direction == "forward" else run.backward(observe=edit)
+    with pytest.raises(StaleError):
+        run["h2"]
+    assert run.forward(feeds).backward()["dense"].a.shape == (3, 5)
