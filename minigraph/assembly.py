@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .block import Block
 from .caller import user_line
 from .costs import Cost
 from .errors import GraphError, LayerError, MinigraphError, ShapeError
-from .layer import Block, Input, Layer, Node, graph_of
+from .layer import Input, Layer, Node, graph_of
 from .layers import StopGradient
 from .numbers import is_whole
 from .param import Shape

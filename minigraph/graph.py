@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike
 
 from . import surgery
 from .assembly import Assembly, float_dtype
+from .block import Block
 from .costs import Cost, Penalty
 from .errors import GraphError
 from .feeds import merged
 from .inlining import inline
-from .layer import Block, Layer, Node
+from .layer import Layer, Node
 from .schedule import Problem, problems
 
 if TYPE_CHECKING:

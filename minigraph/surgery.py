@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, cast
 
+from .block import Block
 from .caller import user_line
 from .costs import Cost, Penalty
 from .errors import GraphError, MinigraphError
-from .layer import Block, Input, Layer, Node
+from .layer import Input, Layer, Node
 from .names import snake
 from .schedule import consumers, topological
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ..block import Block
 from ..caller import user_line
 from ..errors import GraphError, ShapeError
-from ..layer import Block, Layer, Node
+from ..layer import Layer, Node
 from ..numbers import is_whole
 from ..param import Array, Shape
 from ..record import Record
 from .axes import found
-
-if TYPE_CHECKING:
-    from ..graph import Graph
 
 
 @dataclass(eq=False)
@@ -90,7 +88,7 @@ class Split(Block):
         if not isinstance(self.name, str):
             raise GraphError(f"Split takes text as its name, got {self.name!r}")
 
-    def inline(self, graph: Graph, inputs: Sequence[Node], name: str | None) -> tuple[Node, ...]:
+    def inline(self, graph: Any, inputs: Sequence[Node], name: str | None) -> tuple[Node, ...]:
         """Add the Slices and return them; raises ShapeError, and adds nothing, where the sizes don't fit."""
         prefix = graph.names.unique(self.name) if name is None else graph.names.claim(name)
         try:
