@@ -48,15 +48,16 @@ def _why_missing(run: Results, param: Param) -> MinigraphError:
 def gradient(run: Results, param: Param) -> Array:
     """∂C/∂Param: the mean over examples of the sum over uses."""
     (_, total), *others = shares(run, param)
-    mean = total / run.m
+    m = float(run.m)  # numpy 1 divides float32 by large integers in float64
+    mean = total / m
     for _, share in others:
-        mean += share / run.m
+        mean += share / m
     return mean
 
 
 def per_use(run: Results, param: Param) -> dict[str, Array]:
     """Each use's part of ∂C/∂Param, by node name; they add up to the whole."""
-    return {node.name: share / run.m for node, share in shares(run, param)}
+    return {node.name: share / float(run.m) for node, share in shares(run, param)}
 
 
 def per_example(run: Results, param: Param) -> Array:

@@ -14,9 +14,33 @@ import pytest
 from oddities import Scale, close, deep, fed, lines_run
 
 import minigraph as mg
-from minigraph.costs import Quadratic
+from minigraph.costs import (
+    BinaryCrossEntropyOnProbabilities,
+    Hinge,
+    Huber,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Quadratic,
+    SmoothL1,
+)
 from minigraph.errors import GraphError
-from minigraph.layers import Add, Dense, Identity
+from minigraph.layers import (
+    AdaptiveAvgPool2D,
+    Add,
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAvgPool,
+    GroupNorm,
+    Identity,
+    LayerNorm,
+    Max,
+    Mean,
+    RMSNorm,
+    Sum,
+)
 from minigraph.schedule import topological
 
 
@@ -276,3 +300,38 @@ def test_a_graph_dies_when_nobody_holds_it():
     del g
     gc.collect()
     assert dead() is None
+
+
+# ---- many elements ----
+
+LARGE = (1, 300, 300)  # numpy 1 took integers beyond 65,535 for reasons to go over to float64
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        Sum, Mean, Max, BatchNorm, lambda: LayerNorm(3), lambda: GroupNorm(1), lambda: RMSNorm(3), GlobalAvgPool,
+        lambda: AvgPool2D(300), lambda: AdaptiveAvgPool2D(1), Flatten, lambda: Conv2D(1, 3),
+    ],
+)  # fmt: skip
+def test_float32_stays_float32_with_many_elements(make, training):
+    g = mg.Graph(seed=0, dtype="float32")
+    g.output(make()(g.input("x", LARGE), name="y"))
+    run = g.forward(x=np.ones((2, *LARGE)), training=training)
+    run.backward("y", np.ones(run["y"].a.shape), wrt="x")  # the first sweep is held to the dtype
+    assert all(run.grad(param).dtype == np.float32 for param in g.params.values())
+
+
+@pytest.mark.parametrize(
+    "cost", [MeanSquaredError, MeanAbsoluteError, Huber, SmoothL1, Hinge, BinaryCrossEntropyOnProbabilities]
+)
+def test_costs_of_many_elements_and_gradients_of_many_examples_stay_float32(cost):
+    g = mg.Graph(seed=0, dtype="float32")
+    g.cost(cost(), g.input("x", LARGE))
+    assert g.forward(x=np.full((1, *LARGE), 0.5), t=np.ones((1, *LARGE))).backward(wrt="x").cost > 0
+    g = mg.Sequential(1, Dense(1), cost=cost(), dtype="float32", seed=0)
+    if cost is not BinaryCrossEntropyOnProbabilities:
+        run = g.forward(x=np.ones((70_000, 1)), t=np.ones((70_000, 1))).backward()
+        for param in g.params.values():
+            assert run.grad(param).dtype == run.grad(param, per="use")["dense"].dtype == np.float32

@@ -17,7 +17,7 @@ WITHIN = (2,)
 
 def standardize(at: Record, x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
     """Leave x̂ and 1 / √(σ² + ε) on `at`; returns μ and σ². All but x̂ have size 1 along the axes."""
-    n = math.prod(x.shape[axis] for axis in axes)
+    n = float(math.prod(x.shape[axis] for axis in axes))  # numpy 1 divides float32 by large integers in float64
     mean = _total(x, axes) / n
     at.hat = np.subtract(x, mean, out=at.hat)
     rest = _total(at.hat, axes) / n  # what rounding left of a large mean
@@ -30,7 +30,7 @@ def standardize(at: Record, x: Array, axes: tuple[int, ...], eps: float) -> tupl
 
 def send_back(at: Record, error: Array, total: Array, product: Array, gain: Array) -> Array:
     """gain (error − 1/n Σ error − x̂/n Σ error x̂), from both sums."""
-    n = error.size // total.size
+    n = error.size / total.size
     at.sent = np.multiply(at.hat, product / -n, out=at.sent)
     np.add(at.sent, error, out=at.sent)
     np.subtract(at.sent, total / n, out=at.sent)

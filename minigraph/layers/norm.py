@@ -236,7 +236,7 @@ class RMSNorm(Layer):
         """γ x̂."""
         part = by_last(x, self.axes)
         eps = float(np.finfo(x.dtype).eps) if self.eps is None else self.eps
-        at.scale = 1.0 / np.sqrt(products(part, part, WITHIN) / part.shape[2] + eps)
+        at.scale = 1.0 / np.sqrt(products(part, part, WITHIN) / float(part.shape[2]) + eps)
         at.hat = np.multiply(part, at.scale, out=at.hat)
         return scaled(at, at.hat, ELEMENT, self.gamma).reshape(x.shape)
 
@@ -247,7 +247,7 @@ class RMSNorm(Layer):
             if not self.frozen:
                 at.grad[self.gamma] = products(part, at.hat, ELEMENT).reshape(self.gamma.shape)
             part = at.e = np.multiply(part, self.gamma.value.ravel(), out=at.e)
-        at.sent = np.multiply(at.hat, products(part, at.hat, WITHIN) / -part.shape[2], out=at.sent)
+        at.sent = np.multiply(at.hat, products(part, at.hat, WITHIN) / -float(part.shape[2]), out=at.sent)
         np.add(at.sent, part, out=at.sent)
         np.multiply(at.sent, at.scale, out=at.sent)
         return at.sent.reshape(error.shape)

@@ -142,13 +142,13 @@ class GlobalAvgPool(Layer):
     def forward(self, at: Record, x: Array) -> Array:
         """The mean over all axes behind the channels."""
         at.a = np.add.reduce(x, axis=tuple(range(2, x.ndim)), out=at.a)
-        return np.divide(at.a, math.prod(x.shape[2:]), out=at.a)
+        return np.divide(at.a, float(math.prod(x.shape[2:])), out=at.a)
 
     def backward(self, at: Record, error: Array) -> Array:
         """The error in equal shares."""
         shape = at.inputs[0].shape
         sent = at.buffer("sent", shape)
-        sent[...] = error.reshape(*error.shape, *[1] * (len(shape) - 2)) / math.prod(shape[2:])
+        sent[...] = error.reshape(*error.shape, *[1] * (len(shape) - 2)) / float(math.prod(shape[2:]))
         return sent
 
 

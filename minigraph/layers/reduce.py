@@ -42,7 +42,8 @@ class _Reduction:
         if at.axes is None:
             at.axes = tuple(k + 1 for k in self._places(shape[1:]))
             at.kept = tuple(1 if k in at.axes else n for k, n in enumerate(shape))
-            at.count = math.prod(shape[k] for k in at.axes)
+            # a float: numpy 1 divides float32 by large integers in float64
+            at.count = float(math.prod(shape[k] for k in at.axes))
 
 
 @dataclass(eq=False)
@@ -112,7 +113,8 @@ class Max(_Reduction, Layer):
     def forward(self, at: Record, x: Array) -> Array:
         """max x."""
         self._prepare(at, x.shape)
-        at.a = np.maximum.reduce(x, axis=at.axes, keepdims=self.keepdims, out=at.a)
+        # without out=, with which numpy 1 errs where x runs backward in memory
+        at.a = x.max(axis=at.axes, keepdims=self.keepdims)
         return at.a
 
     def backward(self, at: Record, error: Array) -> Array:
