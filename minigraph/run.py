@@ -99,20 +99,17 @@ class Run(Results):
 
     def _behind(self, sweep: ForwardSweep, named: Mapping[str, Any]) -> list[Any]:
         """Hand some feeds to their inputs; the steps that depend on them, or on weights that changed."""
-        places = {node.name: i for i, node in enumerate(sweep.plan.inputs)}
-        if not named.keys() <= places.keys():
+        inputs = {node.name: node for node in sweep.plan.inputs}
+        if not named.keys() <= inputs.keys():
             check_feeds(self.graph, named, sweep.plan.asked[2])
-        arrays = {sweep.plan.inputs[places[name]]: admit(self.graph[name], value) for name, value in named.items()}
+        arrays = {inputs[name]: admit(inputs[name], value) for name, value in named.items()}
         if arrays and batch_of(arrays) != (sweep.m, sweep.single):
-            kept = ", ".join(repr(name) for name in places if name not in named)
+            kept = ", ".join(repr(name) for name in inputs if name not in named)
             raise FeedError(
                 f"{kept} {'is one example' if sweep.single else f'has {sweep.m} examples'} still, and "
                 f"{', '.join(map(repr, named))} got another number: feed all inputs"
             )
-        for node, array in arrays.items():
-            _, _, _, held, k = sweep.inbox[places[node.name]]
-            sweep.outputs[k] = sweep.records[node].a
-            np.copyto(held, array)
+        sweep.take(arrays)
         return sweep.behind(set(arrays), sweep.plan.changed(self._weights))
 
     def _admitted(self, plan: Plan, named: Mapping[str, Any]) -> ForwardSweep:
@@ -122,9 +119,7 @@ class Run(Results):
         sweep = self._forward
         if sweep is None or sweep.plan is not plan or (m, single) != (sweep.m, sweep.single):
             sweep = self._forward = ForwardSweep(plan, m, single, self.clock)
-        for node, (_, _, _, held, k) in zip(plan.inputs, sweep.inbox, strict=True):
-            sweep.outputs[k] = sweep.records[node].a
-            np.copyto(held, arrays[node])
+        sweep.take(arrays)
         return sweep
 
     # ---- backward ----

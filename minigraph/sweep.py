@@ -49,6 +49,13 @@ class ForwardSweep:
         commits = [node for node in order if type(node.layer).commit is not Layer.commit]
         self.committers = [(node.layer, self.records[node]) for node in commits]
 
+    def take(self, arrays: Mapping[Node, Array]) -> None:
+        """Copy arrays that were admitted into the records of their inputs."""
+        for node, (_, _, _, held, k) in zip(self.plan.inputs, self.inbox, strict=True):
+            if node in arrays:
+                self.outputs[k] = self.records[node].a
+                np.copyto(held, arrays[node])
+
     def behind(self, fed: set[Node], changed: Sequence[Param]) -> list[Any]:
         """The steps that depend on some inputs or Params, or on running statistics, which move unseen."""
         moved, params, steps = set(fed), set(changed), []

@@ -92,7 +92,8 @@ class Trainer:
             raise GraphError(f"accumulate is a positive whole number of batches to an update, got {accumulate!r}")
         self.accumulate = accumulate
         self.optimizers = _optimizers(optimizer)
-        if accumulate > 1 and not all(isinstance(o, Optimizer) for o in self.optimizers):
+        self.ours = [one for one in self.optimizers if isinstance(one, Optimizer)]
+        if accumulate > 1 and len(self.ours) < len(self.optimizers):
             raise GraphError("accumulate takes minigraph's optimizers: this one has step(run) alone")
         rng = np.random.default_rng(graph.next_seed() if seed is None else whole(seed, "training"))
         self.run = Run(graph, training=True, seed=int(rng.integers(2**63)), guard=False)
@@ -115,9 +116,8 @@ class Trainer:
         began = time.perf_counter()
         self._look()
         self.tally.clear()
-        for optimizer in self.optimizers:
-            if isinstance(optimizer, Optimizer):
-                optimizer.discard()  # what a training or an epoch that was interrupted has left there
+        for ours in self.ours:
+            ours.discard()  # what a training or an epoch that was interrupted has left there
         count = 0
         for count, batch in enumerate(self.batches, 1):
             self.run.forward(batch, until=self.costs).backward()
@@ -128,9 +128,8 @@ class Trainer:
         seconds = time.perf_counter() - began
         score = self.tally.score()
         checked = None if self.validation is None else evaluate(self.graph, self.validation, metrics=self.specs)
-        for optimizer in self.optimizers:
-            if isinstance(optimizer, Optimizer):
-                optimizer.epoch_ended((checked or score).cost)
+        for ours in self.ours:
+            ours.epoch_ended((checked or score).cost)
         self.done += 1
         return Epoch(self.done, score, checked, seconds, self.graph)
 
@@ -139,14 +138,14 @@ class Trainer:
             for optimizer in self.optimizers:
                 optimizer.step(self.run)
             return
-        for optimizer in self.optimizers:
-            cast(Optimizer, optimizer).accumulate(self.run)
+        for ours in self.ours:
+            ours.accumulate(self.run)
         if count % self.accumulate == 0:
             self._move()
 
     def _move(self) -> None:
-        for optimizer in self.optimizers:
-            cast(Optimizer, optimizer).step()
+        for ours in self.ours:
+            ours.step()
 
 
 def _optimizers(given: Any) -> list[Any]:

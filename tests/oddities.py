@@ -190,3 +190,13 @@ def lines_run(call, most=1_000_000):
 
     traced(call, trace)
     return lines
+
+
+def skipping():
+    """x -> h1 -> h2, both added up -> y -> cost: a graph to take apart."""
+    g = mg.Graph("net", seed=0)
+    h1 = Dense(5, "tanh", name="h1")(g.input("x", 4))
+    h2 = Dense(5, "tanh", name="h2")(h1)
+    s = Add(name="sum")(h1, h2)
+    g.cost(Quadratic(), Dense(2, name="y")(s), name="cost")
+    return g

@@ -5,32 +5,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from training import LABELS, QUIET, T, X, classifier, net, same, values
 
 import minigraph as mg
-from minigraph.costs import L2, Quadratic, SoftmaxCrossEntropy
+from minigraph.costs import L2, Quadratic
 from minigraph.errors import FeedError, GraphError
 from minigraph.layers import Dense, Reshape
 
 RNG = np.random.default_rng(0)
-X, T = RNG.normal(size=(23, 4)), RNG.normal(size=(23, 2))
-LABELS = RNG.integers(0, 3, 23)
-QUIET = {"progress": False}
-
-
-def net(**options):
-    return mg.Sequential(4, Dense(5, "tanh"), Dense(2), cost=Quadratic(), seed=1, **options)
-
-
-def classifier(seed=0):
-    return mg.Sequential(4, Dense(3), cost=SoftmaxCrossEntropy(), seed=seed)
-
-
-def values(g):
-    return [p.value.copy() for p in g.params.values()]
-
-
-def same(one, other):
-    return all((a == b).all() for a, b in zip(one, other, strict=True))
 
 
 def test_batches_from_a_list_train_as_they_come():

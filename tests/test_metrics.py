@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from training import LABELS, QUIET, T, X, classifier, net, two_costs
 
 import minigraph as mg
 from minigraph import metrics
@@ -10,17 +11,6 @@ from minigraph.errors import GraphError
 from minigraph.layers import Dense
 
 RNG = np.random.default_rng(0)
-X, T = RNG.normal(size=(23, 4)), RNG.normal(size=(23, 2))
-LABELS = RNG.integers(0, 3, 23)
-QUIET = {"progress": False}
-
-
-def net():
-    return mg.Sequential(4, Dense(5, "tanh"), Dense(2), cost=Quadratic(), seed=1)
-
-
-def classifier(**options):
-    return mg.Sequential(4, Dense(3), cost=SoftmaxCrossEntropy(**options), seed=0)
 
 
 def r2_by_hand(a, y):
@@ -93,14 +83,6 @@ def test_metrics_stand_in_the_history_beside_the_costs(tmp_path):
     assert "r2" in repr(history)
     with pytest.raises(GraphError, match="no column 'top_5' in the history: there are epoch, cost"):
         history["top_5"]
-
-
-def two_costs():
-    g = mg.Graph(seed=0)
-    h = Dense(6, "tanh", name="h")(g.input("x", 4))
-    g.cost(SoftmaxCrossEntropy(), Dense(3, name="class")(h), target="label", name="what")
-    g.cost(Quadratic(), Dense(2, name="place")(h), target="t", name="where")
-    return g, {"x": X, "label": LABELS, "t": T}
 
 
 def test_with_several_costs_metrics_go_by_cost():

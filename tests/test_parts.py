@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from oddities import skipping
 
 import minigraph as mg
 from minigraph.costs import L2, Quadratic, SoftmaxCrossEntropy
@@ -15,20 +16,11 @@ RNG = np.random.default_rng(0)
 X, T = RNG.normal(size=(6, 4)), RNG.normal(size=(6, 2))
 
 
-def net():
-    g = mg.Graph("net", seed=0)
-    h1 = Dense(5, "tanh", name="h1")(g.input("x", 4))
-    h2 = Dense(5, "tanh", name="h2")(h1)
-    s = Add(name="sum")(h1, h2)
-    g.cost(Quadratic(), Dense(2, name="y")(s), name="cost")
-    return g
-
-
 # ---- parts and copies ----
 
 
 def test_until_and_between_share_params_and_give_the_same_numbers():
-    g = net()
+    g = skipping()
     run = g.forward(x=X, t=T)
     front, back = g.until("h2"), g.between("h1", "y")
     np.testing.assert_array_equal(front.forward(x=X)["h2"].a, run["h2"].a)
@@ -57,7 +49,7 @@ def test_a_part_takes_side_inputs_and_integer_inputs_along():
 
 
 def test_parts_that_make_no_sense_are_refused():
-    g = net()
+    g = skipping()
     with pytest.raises(GraphError, match="no path from 'y' to 'h1'"):
         g.between("y", "h1")
     with pytest.raises(GraphError, match="both the beginning and the end"):
@@ -67,7 +59,7 @@ def test_parts_that_make_no_sense_are_refused():
 
 
 def test_training_a_part_trains_the_whole():
-    g = net()
+    g = skipping()
     part = g.until("h1")
     part.cost(Quadratic(), part["h1"])
     before = g.params["h1.w"].value.copy()
@@ -85,7 +77,7 @@ def test_training_a_part_trains_the_whole():
     ],
 )
 def test_copies_share_what_they_are_asked_to(share, shared):
-    g = net()
+    g = skipping()
     twin = g.copy(share=share)
     assert {name for name, param in twin.params.items() if g.params[name] is param} == shared
     assert twin.forward(x=X, t=T).cost == g.forward(x=X, t=T).cost
@@ -109,7 +101,7 @@ def test_a_copy_shares_tied_params_and_penalties_see_them():
 
 
 def test_copies_that_make_no_sense_are_refused():
-    g = net()
+    g = skipping()
     with pytest.raises(GraphError, match=r"no node that 'enc/\*' finds"):
         g.copy(share="enc/*")
     with pytest.raises(GraphError, match="can't share Params of float64"):
@@ -125,7 +117,7 @@ def test_copies_cast_running_statistics():
 
 
 def penalised():
-    g = net()
+    g = skipping()
     g.cost(L2(0.1, "*.w"), name="l2")
     return g
 
@@ -209,7 +201,7 @@ SENSELESS = {
 def test_other_parts_and_copies_that_make_no_sense(what):
     take, said = SENSELESS[what]
     with pytest.raises(GraphError, match=said):
-        take(net())
+        take(skipping())
 
 
 def test_a_copy_in_another_dtype_never_casts_shared_statistics():
@@ -220,7 +212,7 @@ def test_a_copy_in_another_dtype_never_casts_shared_statistics():
 
 
 def test_parts_are_named_by_their_nodes():
-    g = net()
+    g = skipping()
     assert g.between(g["h1"], [g["y"]]).name == "net: h1 to y"
     assert g.until([g["h2"], "y"]).name == "net until h2, y"
 
@@ -286,7 +278,7 @@ def test_what_was_kept_must_fit_what_is_new():
 
 
 def test_rename():
-    g = net()
+    g = skipping()
     run = g.forward(x=X, t=T)
     g.rename("h1", "first")
     assert "h1" not in g
@@ -299,7 +291,7 @@ def test_rename():
 
 
 def test_partial_forward_sees_new_weights_of_frozen_layers_in_penalties():
-    g = net()
+    g = skipping()
     g.cost(L2(0.1, "h1.w"), name="l2")
     g.freeze("h1")
     run = g.forward(x=X, t=T)
@@ -326,7 +318,7 @@ def test_partial_sweeps_with_batch_statistics_count_as_training_steps():
 
 
 def test_partial_sweeps_of_one_example_and_of_a_stopped_run():
-    g = net()
+    g = skipping()
     run = g.forward(x=X[0], t=T[0])
     assert run.forward(t=T[1]).cost == g.forward(x=X[0], t=T[1]).cost
     assert run["y"].a.shape == (2,)
@@ -347,7 +339,7 @@ def test_gradients_per_example_after_a_partial_sweep_use_the_mask_that_was_kept(
 
 
 def test_an_observer_sees_what_a_partial_sweep_computes_and_interrupting_it_keeps_nothing():
-    g, seen = net(), []
+    g, seen = skipping(), []
     run = g.forward(x=X, t=T)
     run.forward(t=2 * T, observe=lambda node, record: seen.append(node.name))
     assert seen == ["x", "t", "cost"]

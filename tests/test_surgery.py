@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from oddities import close, slopes
+from oddities import close, skipping, slopes
 
 import minigraph as mg
 from minigraph.costs import L2, Quadratic, SoftmaxCrossEntropy
@@ -14,15 +14,6 @@ from minigraph.layers import Add, Concat, Dense, Dropout, Identity, Multiply, Sp
 
 RNG = np.random.default_rng(0)
 X, T = RNG.normal(size=(6, 4)), RNG.normal(size=(6, 2))
-
-
-def net():
-    g = mg.Graph("net", seed=0)
-    h1 = Dense(5, "tanh", name="h1")(g.input("x", 4))
-    h2 = Dense(5, "tanh", name="h2")(h1)
-    s = Add(name="sum")(h1, h2)
-    g.cost(Quadratic(), Dense(2, name="y")(s), name="cost")
-    return g
 
 
 def picture(g):
@@ -54,7 +45,7 @@ def works(g, **feeds):
 
 
 def test_replace_keeps_name_inputs_place_and_takers():
-    g = net()
+    g = skipping()
     place = [node.name for node in g]
     new = g.replace("h2", Dense(5, "sigmoid"))
     assert [node.name for node in g] == place
@@ -65,7 +56,7 @@ def test_replace_keeps_name_inputs_place_and_takers():
 
 
 def test_replace_takes_other_inputs():
-    g = net()
+    g = skipping()
     g.replace("h2", Dense(5), g["x"])
     assert g["h2"].inputs == (g["x"],)
     works(g, x=X, t=T)
@@ -84,7 +75,7 @@ def test_replace_with_another_shape_builds_what_comes_behind_again():
 
 def test_replace_with_a_block():
     block = mg.Sequential(5, Dense(3, "tanh", name="in"), Dense(5, name="out"), name="block")
-    g = net()
+    g = skipping()
     new = g.replace("h2", block)
     assert new.name == "h2/out"
     assert [node.name for node in g] == ["x", "h1", "h2/in", "h2/out", "sum", "y", "t", "cost"]
@@ -92,7 +83,7 @@ def test_replace_with_a_block():
 
 
 def test_replace_a_cost_and_a_declared_output():
-    g = net()
+    g = skipping()
     g.output("y")
     g.replace("cost", Quadratic(weight=2.0))
     g.replace("y", Dense(2, "tanh"))
@@ -112,7 +103,7 @@ def test_a_later_node_may_become_an_input_and_the_order_follows():
 
 
 def test_insert_on_all_edges_between_two_nodes():
-    g = net()
+    g = skipping()
     node = g.insert(Dense(5, "tanh"), between=("h1", "h2"), name="new")
     assert g["h2"].inputs == (node,)
     assert g["sum"].inputs == (g["h1"], g["h2"])
@@ -127,7 +118,7 @@ def test_insert_on_all_edges_between_two_nodes():
 
 
 def test_remove_lets_the_input_through_and_takes_a_costs_target_along():
-    g = net()
+    g = skipping()
     g.remove("h2")
     assert g["sum"].inputs == (g["h1"], g["h1"])
     works(g, x=X, t=T)
@@ -139,7 +130,7 @@ def test_remove_lets_the_input_through_and_takes_a_costs_target_along():
 
 
 def test_remove_a_declared_output_and_what_nothing_takes():
-    g = net()
+    g = skipping()
     g.output("y")
     g.remove("cost")
     g.remove("y")
@@ -149,7 +140,7 @@ def test_remove_a_declared_output_and_what_nothing_takes():
 
 
 def test_a_target_that_something_else_takes_stays():
-    g = net()
+    g = skipping()
     g.cost(Quadratic(), g["h1"] >> Dense(2, name="z"), target="t", name="other")
     for name in ("cost", "y", "sum", "h2"):
         g.remove(name)
@@ -158,13 +149,13 @@ def test_a_target_that_something_else_takes_stays():
 
 
 def test_a_penalty_goes_on_with_the_params_that_are_there_now():
-    g = net()
+    g = skipping()
     g.cost(L2(0.1, "*.w"), name="penalty")
     g.replace("h2", Dense(5, "tanh"))
     run = works(g, x=X, t=T)
     weights = [param for name, param in g.params.items() if name.endswith(".w")]
     assert run.costs["penalty"] == pytest.approx(0.05 * sum((p.value**2).sum() for p in weights))
-    only = net()
+    only = skipping()
     only.cost(L2(0.1, "h2.w"), name="penalty")
     before = picture(only)
     with pytest.raises(GraphError, match=r"L2 found no Param 'h2\.w'.*nothing was changed"):
@@ -224,7 +215,7 @@ def two_outputs():
 @pytest.mark.parametrize("what", WRONG)
 def test_what_does_not_fit_is_refused_and_changes_nothing(what):
     edit, kind, said = WRONG[what]
-    g = net()
+    g = skipping()
     expected = g.forward(x=X, t=T, seed=0).cost
     before = picture(g)
     with pytest.raises(kind, match=said) as caught:
@@ -240,7 +231,7 @@ def test_a_layer_that_fails_in_build_leaves_nothing_behind():
             rng.normal()
             raise ValueError("no")
 
-    g = net()
+    g = skipping()
     before = picture(g)
     with pytest.raises(LayerError, match="build failed with ValueError: no"):
         g.replace("h2", Sick())
@@ -248,7 +239,7 @@ def test_a_layer_that_fails_in_build_leaves_nothing_behind():
 
 
 def test_older_runs_are_stale_and_nodes_taken_out_say_so():
-    g = net()
+    g = skipping()
     run, old = g.forward(x=X, t=T).backward(), g["h2"]
     w = old.layer.w
     g.replace("h2", Dense(5))
@@ -298,7 +289,7 @@ def test_edits_walk_a_long_chain_without_recursion():
 
 
 def test_a_layer_given_to_an_edit_that_fails_is_as_new():
-    g, new = net(), Dense(7)
+    g, new = skipping(), Dense(7)
     with pytest.raises(ShapeError):
         g.replace("h1", new)
     assert not hasattr(new, "w")
@@ -368,7 +359,7 @@ def test_one_use_of_a_shared_layer_can_go_its_own_way():
 
 
 def test_a_block_with_costs_inside_leaves_them_outside():
-    g = net()
+    g = skipping()
     g.cost(Quadratic(), g["h1"], target="t1", name="second")
     g.output("y", "h1")
     g.replace("h1", mg.Sequential(4, Dense(5, name="in"), cost=Quadratic()))
@@ -378,7 +369,7 @@ def test_a_block_with_costs_inside_leaves_them_outside():
 
 
 def test_a_penalty_is_replaced_by_another():
-    g = net()
+    g = skipping()
     g.cost(L2(0.1, "*.w"), name="l2")
     before = g.forward(x=X, t=T).costs["l2"]
     g.replace("l2", L2(0.5, "*.w"))
@@ -393,7 +384,7 @@ def test_parts_of_a_split_are_nodes_like_others():
         g.remove("s/0")
     g.replace("s/0", Dense(2, "tanh"))
     works(g, x=X, t=T)
-    one = net()
+    one = skipping()
     assert one.replace("h2", Split(1)).name == "h2/0"
     works(one, x=X, t=T)
 
@@ -402,7 +393,7 @@ def test_parts_of_a_split_are_nodes_like_others():
 
 
 def test_find_by_name_pattern_and_type():
-    g = net()
+    g = skipping()
     assert [node.name for node in g.find("h*")] == ["h1", "h2"]
     assert g.find("sum") == [g["sum"]]
     assert [node.name for node in g.find(Dense)] == ["h1", "h2", "y"]
@@ -415,7 +406,7 @@ def test_find_by_name_pattern_and_type():
 
 
 def test_freeze_stops_gradients_and_thaws():
-    g = net()
+    g = skipping()
     assert g.freeze("h*") == g.find("h*")
     run = g.forward(x=X, t=T).backward()
     with pytest.raises(NotComputedError, match="frozen"):
@@ -432,7 +423,7 @@ def test_freeze_stops_gradients_and_thaws():
 
 
 def test_thawing_thaws_what_penalties_do():
-    g = net()
+    g = skipping()
     g.cost(L2(0.1, "*.w"), name="l2")
     before = g.forward(x=X, t=T).backward().grad(g.params["h1.w"]).copy()
     g.freeze()

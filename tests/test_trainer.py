@@ -4,33 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from training import LABELS, QUIET, T, X, net, same, two_costs, values
 
 import minigraph as mg
 from minigraph.costs import L2, Quadratic, SoftmaxCrossEntropy
 from minigraph.errors import FeedError, GraphError
 from minigraph.layers import BatchNorm, Concat, Dense, Dropout
-
-RNG = np.random.default_rng(0)
-X, T = RNG.normal(size=(23, 4)), RNG.normal(size=(23, 2))
-LABELS = RNG.integers(0, 3, 23)
-QUIET = {"progress": False}
-
-
-def net(**options):
-    return mg.Sequential(4, Dense(5, "tanh"), Dense(2), cost=Quadratic(), seed=1, **options)
-
-
-def classifier(seed=0):
-    return mg.Sequential(4, Dense(3), cost=SoftmaxCrossEntropy(), seed=seed)
-
-
-def values(g):
-    return [p.value.copy() for p in g.params.values()]
-
-
-def same(one, other):
-    return all((a == b).all() for a, b in zip(one, other, strict=True))
-
 
 # ---- early stopping, callbacks ----
 
@@ -276,14 +255,6 @@ def test_epochs_is_the_loop_under_fit():
     assert [epoch.score.cost for epoch in seen] == list(history.cost)
     assert [epoch.number for epoch in seen] == [1, 2, 3]
     assert same(values(one), values(other))
-
-
-def two_costs():
-    g = mg.Graph(seed=0)
-    h = Dense(6, "tanh", name="h")(g.input("x", 4))
-    g.cost(SoftmaxCrossEntropy(), Dense(3, name="class")(h), target="label", name="what")
-    g.cost(Quadratic(), Dense(2, name="place")(h), target="t", name="where")
-    return g, {"x": X, "label": LABELS, "t": T}
 
 
 def test_several_inputs_and_outputs_by_name():

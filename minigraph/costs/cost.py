@@ -62,9 +62,10 @@ class Cost(Layer):
         if shapes[1] != shapes[0]:
             raise ShapeError(f"takes targets of its output's shape {shapes[0]}, got {shapes[1]}: nothing is broadcast")
 
-    def weigh(self, at: Record, w: Array) -> Array:
-        """C_x times the weight of each example."""
-        return np.multiply(at.a, w, out=at.a)
+    def weighed(self, at: Record, c: Array, scale: float, w: Array | None) -> Array:
+        """C_x from a multiple of it: times a scale, and times the weight of each example if there is one."""
+        at.a = np.multiply(c, scale, out=at.a)
+        return at.a if w is None else np.multiply(at.a, w, out=at.a)
 
     def scales(self, at: Record, error: Array) -> Array:
         """What multiplies ∇C_x of each example: error · weight, times the weight of the example if there is one."""

@@ -103,8 +103,7 @@ class BinaryCrossEntropyOnProbabilities(BinaryCrossEntropy):
 def _over_outputs(cost: BinaryCrossEntropy, at: Record, w: Array | None) -> Array:
     c = rows(at.c)
     at.a = np.add.reduce(c, axis=1, out=at.a)
-    np.multiply(at.a, cost.weight / (c.shape[1] if cost.reduction == "mean" else 1), out=at.a)
-    return at.a if w is None else cost.weigh(at, w)
+    return cost.weighed(at, at.a, cost.weight / (c.shape[1] if cost.reduction == "mean" else 1), w)
 
 
 def _per_output(cost: BinaryCrossEntropy, slope: Array) -> Array:
@@ -131,8 +130,7 @@ class KLDivergence(Cost):
         np.subtract(c, a, out=c, where=some | np.isnan(a))  # NaN stays NaN
         np.multiply(c, y, out=c)
         at.a = np.add.reduce(rows(c), axis=1, out=at.a)
-        np.multiply(at.a, self.weight, out=at.a)
-        return at.a if w is None else self.weigh(at, w)
+        return self.weighed(at, at.a, self.weight, w)
 
     def backward(self, at: Record, error: Array) -> tuple[Array | None, ...]:
         """error · (−y)."""

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..param import Array, Shape
 from ..record import Record
-from .cost import TINY, Cost, like, real, rows, signs, vecdot
+from .cost import TINY, Cost, column, like, real, rows, signs, vecdot
 
 
 @dataclass(eq=False)
@@ -35,8 +35,7 @@ class Hinge(Cost):
         np.maximum(np.subtract(self.margin, at.short, out=at.short), 0.0, out=at.short)
         short = rows(at.short)
         at.a = np.add.reduce(short, axis=1, out=at.a)
-        np.multiply(at.a, self.weight / short.shape[1], out=at.a)
-        return at.a if w is None else self.weigh(at, w)
+        return self.weighed(at, at.a, self.weight / short.shape[1], w)
 
     def backward(self, at: Record, error: Array) -> tuple[Array | None, ...]:
         """−error · (1/n) y where y a < margin."""
@@ -93,17 +92,16 @@ class CosineEmbedding(Cost):
         at.pairs = y > 0
         over = at.cos - self.margin
         at.a = np.where(at.pairs, 1.0 - at.cos, np.maximum(over, 0.0))
-        np.multiply(at.a, self.weight, out=at.a)
         at.slope = np.where(at.pairs, -1.0, np.where(over < 0.0, 0.0, 1.0)).astype(u.dtype)
-        return at.a if w is None else self.weigh(at, w)
+        return self.weighed(at, at.a, self.weight, w)
 
     def backward(self, at: Record, error: Array) -> tuple[Array | None, ...]:
         """error · ∂C_x/∂cos · ∂cos/∂u, and likewise for v."""
         u, v = at.inputs[:2]
         scales = self.scales(at, error) * at.slope
         across, along = scales / at.length, scales * at.cos
-        to_u = _column(across) * v - _column(along / at.uu) * u
-        to_v = _column(across) * u - _column(along / at.vv) * v
+        to_u = column(across, v) * v - column(along / at.uu, u) * u
+        to_v = column(across, u) * u - column(along / at.vv, v) * v
         return (to_u, to_v, *(None,) * (len(at.inputs) - 2))
 
 
@@ -141,12 +139,11 @@ class TripletMargin(Cost):
         far, at.far = self._distance(u, w)
         at.over = self.margin + near - far
         at.a = np.maximum(at.over, 0.0, out=at.a)
-        np.multiply(at.a, self.weight, out=at.a)
-        return at.a if weights is None else self.weigh(at, weights)
+        return self.weighed(at, at.a, self.weight, weights)
 
     def backward(self, at: Record, error: Array) -> tuple[Array | None, ...]:
         """error · (∂d(u, v)/∂u − ∂d(u, w)/∂u), −error · ∂d(u, v)/∂u, error · ∂d(u, w)/∂u, where C_x isn't cut off."""
-        scales = _column(np.where(at.over < 0.0, 0.0, self.scales(at, error)))
+        scales = column(np.where(at.over < 0.0, 0.0, self.scales(at, error)), at.near)
         near, far = scales * at.near, scales * at.far
         return (near - far, np.negative(near), far, *(None,) * (len(at.inputs) - 3))
 
@@ -161,7 +158,7 @@ class TripletMargin(Cost):
             d = np.sqrt(vecdot(r, r))
         else:
             d = np.add.reduce(size**self.p, axis=1) ** (1.0 / self.p)
-        safe = _column(np.where(d == 0.0, 1.0, d).astype(u.dtype, copy=False))
+        safe = column(np.where(d == 0.0, 1.0, d).astype(u.dtype, copy=False), r)
         if self.p == 2.0:
             return d, np.divide(r, safe, out=r)
         return d, np.sign(r) * (size / safe) ** (self.p - 1.0)
@@ -170,7 +167,3 @@ class TripletMargin(Cost):
 def _expect_vectors(shapes: tuple[Shape, ...]) -> None:
     if len(shapes[0]) != 1 or any(shape != shapes[0] for shape in shapes):
         raise ShapeError(f"takes vectors of one size, got samples of shape {' and '.join(map(str, shapes))}")
-
-
-def _column(scales: Array) -> Array:
-    return scales[:, np.newaxis]

@@ -100,12 +100,9 @@ class SoftmaxCrossEntropy(Cost):
             np.subtract(total[:, 0] if plain else total, c, out=c)  # −ln p_j
         if not plain:
             c = np.multiply(at.t, c, out=at.buffer("c", c.shape, zero=True), where=at.t != 0.0)
-        if len(c) == c.size == at.m:
-            at.a = np.multiply(c.reshape(at.m), self.weight * at.factor, out=at.a)
-        else:
-            at.a = np.add.reduce(c.reshape(at.m, -1), axis=1, out=at.a)
-            np.multiply(at.a, self.weight * at.factor, out=at.a)
-        return at.a if w is None else self.weigh(at, w)
+        single = len(c) == c.size == at.m
+        c = c.reshape(at.m) if single else np.add.reduce(c.reshape(at.m, -1), axis=1, out=at.a)
+        return self.weighed(at, c, self.weight * at.factor, w)
 
     def backward(self, at: Record, error: Array) -> tuple[Array | None, ...]:
         """error · (p − onehot(y)), or error · (p Σ_j t_j − t)."""

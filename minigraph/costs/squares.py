@@ -25,8 +25,7 @@ class Quadratic(Classifying, Cost):
         d = at.difference = np.subtract(a, y if y.dtype == a.dtype else like(y, a), out=at.difference)
         d = d if d.ndim == 2 else d.reshape(at.m, -1)
         at.a = vecdot(d, d, out=at.a)
-        np.multiply(at.a, 0.5 * self.weight, out=at.a)
-        return at.a if w is None else self.weigh(at, w)
+        return self.weighed(at, at.a, 0.5 * self.weight, w)
 
     def backward(self, at: Record, error: Array) -> tuple[Array | None, ...]:
         """error · (a − y)."""
@@ -44,8 +43,7 @@ class MeanSquaredError(Classifying, Cost):
         """(1/n) ‖y − a‖² for each example."""
         d = rows(_difference(at, a, y))
         at.a = vecdot(d, d, out=at.a)
-        np.multiply(at.a, self.weight / d.shape[1], out=at.a)
-        return at.a if w is None else self.weigh(at, w)
+        return self.weighed(at, at.a, self.weight / d.shape[1], w)
 
     def backward(self, at: Record, error: Array) -> tuple[Array | None, ...]:
         """error · (2/n) (a − y)."""
@@ -65,8 +63,7 @@ class MeanAbsoluteError(Classifying, Cost):
         d = rows(_difference(at, a, y))
         at.size = np.abs(d, out=at.size)
         at.a = np.add.reduce(at.size, axis=1, out=at.a)
-        np.multiply(at.a, self.weight / d.shape[1], out=at.a)
-        return at.a if w is None else self.weigh(at, w)
+        return self.weighed(at, at.a, self.weight / d.shape[1], w)
 
     def backward(self, at: Record, error: Array) -> tuple[Array | None, ...]:
         """error · (1/n) sign(a − y)."""
@@ -99,8 +96,7 @@ class Huber(Classifying, Cost):
         at.rest = np.multiply(at.t, -0.5, out=at.rest)
         np.add(d, at.rest, out=at.rest)
         at.a = vecdot(at.t, at.rest, out=at.a)
-        np.multiply(at.a, self.weight / d.shape[1], out=at.a)
-        return at.a if w is None else self.weigh(at, w)
+        return self.weighed(at, at.a, self.weight / d.shape[1], w)
 
     def backward(self, at: Record, error: Array) -> tuple[Array | None, ...]:
         """error · (1/n) t."""
@@ -134,8 +130,7 @@ class SmoothL1(Classifying, Cost):
         at.rest = np.multiply(at.s, -0.5 * self.beta, out=at.rest)
         np.add(d, at.rest, out=at.rest)
         at.a = vecdot(at.s, at.rest, out=at.a)
-        np.multiply(at.a, self.weight / d.shape[1], out=at.a)
-        return at.a if w is None else self.weigh(at, w)
+        return self.weighed(at, at.a, self.weight / d.shape[1], w)
 
     def backward(self, at: Record, error: Array) -> tuple[Array | None, ...]:
         """error · (1/n) s."""

@@ -24,11 +24,10 @@ class Value(Cost):
     def suit(self, *shapes: Shape) -> None:
         """Outputs of any shape."""
 
-    def forward(self, at: Record, a: Array, *weights: Array) -> Array:
+    def forward(self, at: Record, a: Array, w: Array | None = None) -> Array:
         """Σ_j a_j for each example."""
         at.a = np.add.reduce(a.reshape(len(a), -1), axis=1, out=at.a)
-        np.multiply(at.a, self.weight, out=at.a)
-        return self.weigh(at, weights[0]) if weights else at.a
+        return self.weighed(at, at.a, self.weight, w)
 
     def backward(self, at: Record, error: Array) -> Array | tuple[Array, None]:
         """error for every element."""

@@ -15,6 +15,7 @@ from ..layer import Layer
 from ..numbers import is_real, is_whole
 from ..param import Array, Param, Shape
 from ..record import Record
+from .axes import found
 
 
 @dataclass(eq=False)
@@ -225,6 +226,5 @@ def _batch_axis(axis: int, taker: str = "") -> int:
 def _with_axis(axis: int, shape: Shape) -> Shape:
     if not shape:
         raise ShapeError("takes samples with at least one axis, got single numbers")
-    if not -len(shape) <= axis < len(shape):
-        raise ShapeError(f"works along axis {axis}, got samples of shape {shape}")
+    found((axis,), shape, "works along")
     return shape

@@ -16,6 +16,7 @@ from ..numbers import is_real, is_whole
 from ..param import Array, Param, Shape
 from ..record import Record
 from .flags import check_flags
+from .noise import drawn_mask
 
 
 @dataclass(eq=False)
@@ -224,9 +225,7 @@ def _attend(layer: _Attention, at: Record, qkv: Sequence[Array], mask: Array | N
     np.divide(p, np.maximum(total, 1.0, out=total), out=p)  # it is 0 where everything is hidden, else 1 or more
     at.kept = p
     if at.training and layer.dropout:
-        at.keep = at.rng.random(out=at.buffer("keep", p.shape), dtype=p.dtype.type)
-        np.greater_equal(at.keep, layer.dropout, out=at.keep)
-        np.multiply(at.keep, 0.0 if layer.dropout == 1.0 else 1.0 / (1.0 - layer.dropout), out=at.keep)
+        at.keep = drawn_mask(at, p.shape, layer.dropout)
         at.kept = np.multiply(p, at.keep, out=at.buffer("kept", p.shape))
     c: Array = np.matmul(at.kept, v, out=out)
     return c

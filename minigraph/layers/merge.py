@@ -13,6 +13,7 @@ from ..layer import Layer
 from ..numbers import is_whole
 from ..param import Array, Shape
 from ..record import Record
+from .axes import found
 from .broadcasting import common, each_summed_back, in_line, summed_back
 
 
@@ -193,10 +194,8 @@ class Concat(Layer):
     def build(self, *shapes: Shape, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples whose shapes are equal but for the axis."""
         _several(shapes)
+        (axis,) = found((self.axis,), shapes[0], "joins")
         rank = len(shapes[0])
-        if not -rank <= self.axis < rank:
-            raise ShapeError(f"joins axis {self.axis}, got samples of shape {shapes[0]}")
-        axis = self.axis % rank
         if any(len(s) != rank or s[:axis] + s[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :] for s in shapes):
             raise ShapeError(f"takes shapes that are equal but for axis {axis}, got {_listed(shapes)}")
         return (*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :])

@@ -40,9 +40,7 @@ class Dropout(Layer):
         """x ⊙ k / (1 − rate) in training, x otherwise."""
         if not at.training:
             return x
-        at.keep = at.rng.random(out=at.buffer("keep", x.shape), dtype=x.dtype.type)
-        np.greater_equal(at.keep, self.rate, out=at.keep)
-        np.multiply(at.keep, 0.0 if self.rate == 1.0 else 1.0 / (1.0 - self.rate), out=at.keep)
+        at.keep = drawn_mask(at, x.shape, self.rate)
         at.a = np.multiply(x, at.keep, out=at.a)
         return at.a
 
@@ -56,6 +54,14 @@ class Dropout(Layer):
     def describe(self) -> str:
         """The layer and its rate."""
         return f"Dropout {self.rate:g}"
+
+
+def drawn_mask(at: Record, shape: Shape, rate: float) -> Array:
+    """k / (1 − rate), k_i = 0 with probability `rate`, else 1, in the buffer "keep"; all 0 for a rate of 1."""
+    keep = at.buffer("keep", shape)
+    at.rng.random(out=keep, dtype=keep.dtype.type)
+    np.greater_equal(keep, rate, out=keep)
+    return np.multiply(keep, 0.0 if rate == 1.0 else 1.0 / (1.0 - rate), out=keep)
 
 
 @dataclass(eq=False)
