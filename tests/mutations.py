@@ -34,16 +34,12 @@ EQUIVALENT = {
     ),
     "any finite number would do, as it meets a factor of 0 or is masked": (
         "layers.attention: np.putmask(top, top == -math.inf, 0.0) → np.putmask(top, top == -math.inf, 1.0)",
-        "layers.attention: 0.0 if layer.dropout == 1.0 else 1.0 / (1.0 - layer.dropout) → "
-        "1.0 if layer.dropout == 1.0 else 1.0 / (1.0 - layer.dropout)",
-        "layers.noise: 0.0 if self.rate == 1.0 else 1.0 / (1.0 - self.rate) → "
-        "1.0 if self.rate == 1.0 else 1.0 / (1.0 - self.rate)",
+        "layers.noise: 0.0 if rate == 1.0 else 1.0 / (1.0 - rate) → 1.0 if rate == 1.0 else 1.0 / (1.0 - rate)",
         "layers.recurrent: np.copyto(steps, 0.0, where=past) → np.copyto(steps, 1.0, where=past)",
         "costs.entropy: np.heaviside(z, 0.0, out=at.off) → np.heaviside(z, 1.0, out=at.off)",
         "costs.entropy: np.copyto(at.c, 0.0, where=at.off == 0.0) → np.copyto(at.c, 1.0, where=at.off == 0.0)",
         "costs.margins: np.where(d == 0.0, 1.0, d) → np.where(d == 0.0, 2.0, d)",
         "costs.softmax: at.m / total if total else 0.0 → at.m / total if total else 1.0",
-        "costs.softmax: self.weight * at.factor → self.weight",
     ),
     "the slice goes beyond the axis, and numpy stops at its end": ("layers.resize: end - 1 → end + 1",),
     "images have four axes, so that two from the front are two from behind": (
