@@ -26,8 +26,9 @@ from minigraph import layers
 from minigraph.costs import Quadratic, SoftmaxCrossEntropy
 from minigraph.errors import GraphWarning, NotComputedError
 from minigraph.layers import Activation, Add, Concat, Dense, Dropout, Flatten, Identity, Input, StopGradient
+from minigraph.measures import rms, shown
 from minigraph.render.engine import render
-from minigraph.render.flow import flow_dot, rms, shown
+from minigraph.render.flow import flow_dot
 from minigraph.render.network import network_dot
 from minigraph.render.style import STYLE, Style, family
 

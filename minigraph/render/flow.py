@@ -10,20 +10,13 @@ import numpy as np
 
 from ..costs import Cost, Penalty
 from ..layer import Node
-from ..param import Array
+from ..measures import Flow, flow, rms, shown
 from ..results import Results
 from ..views import error_state
 from ..wiring import Edge
 from .engine import number
 from .network import Sheet
 from .style import PLAIN_TABLE, STYLE, Style, escape, stack
-
-
-class Flow(NamedTuple):
-    """What went back along an edge: its state and, where that is "computed", its root mean square."""
-
-    state: str
-    rms: float = 0.0
 
 
 def flow_dot(run: Results, style: Style = STYLE) -> str:
@@ -35,37 +28,16 @@ def flow_dot(run: Results, style: Style = STYLE) -> str:
     says why; what isn't finite is marked. Raises NotComputedError before any forward sweep.
     """
     sheet, ran = Sheet("gradient flow", run.graph, style), run.swept().place
-    flows = {edge: _flow(run, edge) for edge in run.graph.edges}
+    flows = {edge: flow(run, edge) for edge in run.graph.edges}
     facts = {node: _facts(run, node, style) for node in run.graph.nodes}
     scale = Scale(run, flows, style)
     sheet.header(_about(run), [*scale.legend(), *sheet.lines(_measures(run, scale)), *sheet.keys(_keys(flows, style))])
     sheet.place(lambda node: sheet.box(node, facts[node], faded=node not in ran))
-    for edge, flow in flows.items():
-        says, look = _look(flow, scale, style)
+    for edge, flowed in flows.items():
+        says, look = _look(flowed, scale, style)
         sheet.edge(edge, says, **look)
     sheet.tie()
     return sheet.text()
-
-
-def rms(array: Array) -> float:
-    """Root mean square of the elements, without over- or underflow; NaN or ∞ where one of them is."""
-    sizes = np.abs(array, dtype=np.float64).ravel()
-    largest = float(sizes.max(initial=0.0))
-    if largest == 0.0 or not math.isfinite(largest):
-        return largest
-    sizes /= largest
-    return largest * math.sqrt(sizes @ sizes / sizes.size)
-
-
-def shown(x: float) -> str:
-    """A number in three digits: 0.25, 3.12e-5, 0, NaN, ∞."""
-    if not math.isfinite(x):
-        return "NaN" if math.isnan(x) else "∞" if x > 0 else "−∞"
-    if x == 0:
-        return "0"
-    mantissa, _, power = f"{x:.2e}".partition("e")
-    exponent = int(power)
-    return f"{x:.{2 - exponent}f}" if -2 <= exponent <= 2 else f"{mantissa}e{exponent}"
 
 
 class Scale:
@@ -137,15 +109,6 @@ def _reference(run: Results, flows: Mapping[Edge, Flow]) -> tuple[float, str]:
     }
     finite = ((name, [size for size in sizes if 0.0 < size < math.inf]) for name, sizes in choices.items())
     return next((max(sizes), name) for name, sizes in finite if sizes)
-
-
-def _flow(run: Results, edge: Edge) -> Flow:
-    if edge.target not in run.swept().place:
-        return Flow("not run")
-    state = error_state(run, edge.target, edge.slot)
-    if state != "computed":
-        return Flow(state)
-    return Flow(state, rms(run.swept_back().edge(edge.target, edge.slot)))
 
 
 def _look(flow: Flow, scale: Scale, style: Style) -> tuple[str, dict[str, str]]:
