@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import GraphError, RenderError
+from .errors import GraphError
+from .gradient_history.plots import figure_of
 from .param import Array
 
 COLUMNS = ("epoch", "cost", "accuracy", "validation_cost", "validation_accuracy", "seconds")
@@ -110,11 +111,7 @@ class History:
 
         Raises RenderError when matplotlib is missing.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError:
-            raise RenderError("plotting needs matplotlib: pip install 'minigraph[plot]'") from None
-        figure = Figure(figsize=(8, 3), layout="constrained")
+        figure = figure_of(8, 3)
         for axes, name in zip(figure.subplots(1, 2), ("cost", "accuracy"), strict=True):
             for column, label in ((name, "training"), (f"validation_{name}", "validation")):
                 values = self[column]

@@ -18,7 +18,7 @@ from .numbers import is_whole
 from .param import Array
 from .run import Run
 from .stopping import Best, EarlyStopping
-from .trainer import Data, Epoch, Stepper, Trainer
+from .trainer import Data, Epoch, Stepper, Trainer, Watcher
 
 
 def fit(
@@ -34,6 +34,7 @@ def fit(
     callbacks: Iterable[Callable[[Epoch], Any]] = (),
     accumulate: int = 1,
     steps: int | None = None,
+    watch: Iterable[Watcher] = (),
     progress: bool = True,
     seed: int | None = None,
     history: History | None = None,
@@ -48,9 +49,10 @@ def fit(
     Several optimizers each move their own Params (`params=…`) by the same gradients. With `accumulate` k, gradients
     are gathered over k batches, each example weighing the same, before Params move. `metrics` are "accuracy", "r2",
     `mg.metrics.top_k(k)` or functions of outputs and targets; `stopping` ends early, with the best weights; each of
-    the `callbacks` is called with each Epoch, and ends training by returning True. A `history` handed in goes on being
-    filled, also when Ctrl-C ends the training, which leaves the graph with the weights it had reached. The costs and
-    metrics of an epoch are means over its batches as they came, those of `validation` are taken after it.
+    the `callbacks` is called with each Epoch, and ends training by returning True; each of `watch`, such as an
+    `mg.GradientHistory`, is called with the Run after each backward sweep, before Params move. A `history` handed in
+    goes on being filled, also when Ctrl-C ends the training, which leaves the graph with the weights it had reached.
+    The costs and metrics of an epoch are means over its batches as they came, those of `validation` are taken after it.
 
     Raises FeedError for data that doesn't fit, GraphError for a graph without a cost or numbers that mean nothing.
     """
@@ -65,7 +67,7 @@ def fit(
         raise GraphError(f"fit takes mg.EarlyStopping(…) as stopping, got {stopping!r}")
     if not isinstance(history, History | None):
         raise GraphError(f"fit goes on with a History that it returned before, got {history!r}")
-    trainer = Trainer(graph, data, optimizer, batch_size, validation, metrics, accumulate, steps, seed)
+    trainer = Trainer(graph, data, optimizer, batch_size, validation, metrics, accumulate, steps, watch, seed)
     history = History() if history is None else history
     best = None if stopping is None else Best(graph, stopping)
     an_epoch = len(trainer.batches) if isinstance(trainer.batches, Rows) else steps

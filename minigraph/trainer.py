@@ -13,6 +13,7 @@ from . import metrics
 from .costs import Cost
 from .data import source
 from .errors import GraphError
+from .gradient_history import GradientHistory
 from .graph import Graph
 from .history import COLUMNS, Score
 from .layer import Node
@@ -23,6 +24,8 @@ from .record import whole
 from .run import Run
 
 Data: TypeAlias = "Mapping[str, ArrayLike] | Iterable[Mapping[str, ArrayLike]]"
+Watcher: TypeAlias = Callable[[Run], Any]
+"""Looks at a training run after each backward sweep, before Params move."""
 
 
 class Stepper(Protocol):
@@ -57,6 +60,7 @@ def epochs(
     metrics: metrics.Specs = (),
     accumulate: int = 1,
     steps: int | None = None,
+    watch: Iterable[Watcher] = (),
     seed: int | None = None,
 ) -> Iterator[Epoch]:
     """Train epoch by epoch, for ever: the loop under `fit`, whose arguments these are, for those who write their own.
@@ -65,7 +69,7 @@ def epochs(
         if epoch.score.cost < 0.01:
             break
     """
-    trainer = Trainer(graph, data, optimizer, batch_size, validation, metrics, accumulate, steps, seed)
+    trainer = Trainer(graph, data, optimizer, batch_size, validation, metrics, accumulate, steps, watch, seed)
     return iter(trainer.epoch, None)
 
 
@@ -82,6 +86,7 @@ class Trainer:
         specs: metrics.Specs,
         accumulate: int,
         steps: int | None,
+        watch: Iterable[Watcher],
         seed: int | None,
     ):
         self.graph = graph
@@ -95,6 +100,7 @@ class Trainer:
         self.ours = [one for one in self.optimizers if isinstance(one, Optimizer)]
         if accumulate > 1 and len(self.ours) < len(self.optimizers):
             raise GraphError("accumulate takes minigraph's optimizers: this one has step(run) alone")
+        self.watch = _watchers(watch)
         rng = np.random.default_rng(graph.next_seed() if seed is None else whole(seed, "training"))
         self.run = Run(graph, training=True, seed=int(rng.integers(2**63)), guard=False)
         self.batches = source(graph, data, self.costs, batch_size, rng, steps)
@@ -118,13 +124,18 @@ class Trainer:
         self.tally.clear()
         for ours in self.ours:
             ours.discard()  # what a training or an epoch that was interrupted has left there
-        count = 0
+        count, watch = 0, self.watch
         for count, batch in enumerate(self.batches, 1):
             self.run.forward(batch, until=self.costs).backward()
+            for watcher in watch:
+                watcher(self.run)
             self._learn(count)
             self.each_batch(self.tally.add(self.run, batch))
         if count % self.accumulate:
             self._move()
+        for watcher in watch:
+            if isinstance(watcher, GradientHistory):
+                watcher.settle()  # before anything else moves the weights
         seconds = time.perf_counter() - began
         score = self.tally.score()
         checked = None if self.validation is None else evaluate(self.graph, self.validation, metrics=self.specs)
@@ -153,6 +164,15 @@ def _optimizers(given: Any) -> list[Any]:
     fine = all(callable(getattr(one, "step", None)) and not isinstance(one, type) for one in several)
     if not several or not fine or len({id(one) for one in several}) < len(several):
         raise GraphError(f"training takes an optimizer, as mg.SGD(0.1), or a list of different ones, got {given!r}")
+    return several
+
+
+def _watchers(given: Any) -> list[Watcher]:
+    several: list[Any] = list(given) if isinstance(given, Iterable) else [None]
+    if not all(callable(one) and not isinstance(one, type) for one in several):
+        raise GraphError(f"training takes watch as a list of functions of a Run, as [GradientHistory()], got {given!r}")
+    if len({id(one) for one in several}) < len(several):
+        raise GraphError(f"training takes watch as a list of different functions, got {given!r}")
     return several
 
 

@@ -9,6 +9,7 @@ from training import LABELS, QUIET, T, X, net, same, two_costs, values
 import minigraph as mg
 from minigraph.costs import L2, Quadratic, SoftmaxCrossEntropy
 from minigraph.errors import FeedError, GraphError
+from minigraph.gradient_history import GradientHistory
 from minigraph.layers import BatchNorm, Concat, Dense, Dropout
 
 # ---- early stopping, callbacks ----
@@ -90,6 +91,50 @@ def test_callbacks_see_each_epoch_and_end_training_by_true_alone():
     assert [epoch.score.cost for epoch in seen] == list(history.cost)
     assert seen[0].graph is g
     assert seen[0].validation is None
+
+
+# ---- watching ----
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 5])
+def test_watchers_see_each_backward_sweep_before_weights_move(accumulate):
+    """The gradients and weights that they see are those of the batch, and of weights moved as often as they should."""
+    g, twin, seen = net(), net(), []
+
+    def look(run):
+        seen.append((run.m, values(g), [run.grad(p) for p in g.params.values()]))
+
+    data, options = {"x": X, "t": T}, {"batch_size": 5, "accumulate": accumulate, "seed": 7}
+    mg.fit(g, data, epochs=2, optimizer=mg.SGD(0.1), watch=(look for _ in range(1)), **options, **QUIET)
+    rng = np.random.default_rng(7)
+    rng.integers(2**63)  # the seed of the run
+    expected = []
+    for _ in range(2):
+        order, sums, n = rng.permutation(23), 0.0, 0
+        for count, start in enumerate(range(0, 23, 5), 1):
+            rows = order[start : start + 5]
+            run = twin.forward(x=X[rows], t=T[rows]).backward()
+            grads = [run.grad(p) for p in twin.params.values()]
+            expected.append((len(rows), values(twin), grads))
+            sums, n = sums + len(rows) * np.concatenate([grad.ravel() for grad in grads]), n + len(rows)
+            if count % accumulate == 0 or count == 5:
+                parts = np.split(0.1 * sums / n, np.cumsum([p.size for p in twin.params.values()])[:-1])
+                for p, part in zip(twin.params.values(), parts, strict=True):
+                    p.value = p.value - part.reshape(p.shape)
+                sums, n = 0.0, 0
+    assert [m for m, _, _ in seen] == [m for m, _, _ in expected] == [5, 5, 5, 5, 3] * 2
+    for (_, *ours), (_, *theirs) in zip(seen, expected, strict=True):
+        for a, b in zip(itertools.chain(*ours), itertools.chain(*theirs), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-14)
+
+
+def test_watchers_stand_in_loops_of_ones_own_too():
+    g, gradients, order = net(), GradientHistory(every=2), []
+    watch = [gradients, lambda run: order.append(len(gradients))]
+    loop = mg.epochs(g, {"x": X, "t": T}, batch_size=5, optimizer=mg.SGD(0.1), watch=watch)
+    next(loop)
+    assert order == [1, 1, 2, 2, 3]
+    assert not np.isnan(gradients.update("dense.w")).any()
 
 
 # ---- accumulation ----
@@ -232,6 +277,12 @@ def test_validation_data_are_checked_before_training():
         ({"optimizer": [mg.SGD(0.1)] * 2}, "a list of different ones"),
         ({"callbacks": print}, "callbacks as a list of functions"),
         ({"callbacks": [3]}, "callbacks as a list of functions"),
+        ({"watch": mg.metrics}, r"watch as a list of functions of a Run, as \[GradientHistory\(\)\], got"),
+        ({"watch": GradientHistory()}, "watch as a list of functions of a Run"),
+        ({"watch": [GradientHistory]}, "watch as a list of functions of a Run"),
+        ({"watch": [print, 3]}, "watch as a list of functions of a Run"),
+        ({"watch": [print, print]}, "watch as a list of different functions"),
+        ({"watch": None}, "watch as a list of functions of a Run"),
         ({"stopping": "cost"}, "takes mg.EarlyStopping"),
         ({"history": []}, "goes on with a History"),
         ({"seed": -1}, "a whole number of 0 or more as its seed"),
