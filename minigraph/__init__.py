@@ -2,12 +2,17 @@
 
 from . import activations, blocks, costs, datasets, errors, initializers, layers, metrics, optimizers, schedules
 from .check import check
+from .gradient_history import GradientHistory
 from .graph import Graph, Sequential
 from .history import History, Score
 from .layer import Layer, Neurons, Node
 from .optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
 from .param import Param
 from .record import Record
+from .render.picture import Picture
+from .render.style import Look, Style
+from .render.themes import style
+from .render.view import View
 from .run import Run
 from .stopping import EarlyStopping
 from .train import fit, predict
@@ -22,17 +27,22 @@ __all__ = [
     "EarlyStopping",
     "Edge",
     "Epoch",
+    "GradientHistory",
     "Graph",
     "History",
     "Layer",
+    "Look",
     "Neurons",
     "Node",
     "Param",
+    "Picture",
     "RMSprop",
     "Record",
     "Run",
     "Score",
     "Sequential",
+    "Style",
+    "View",
     "activations",
     "blocks",
     "check",
@@ -48,4 +58,5 @@ __all__ = [
     "optimizers",
     "predict",
     "schedules",
+    "style",
 ]

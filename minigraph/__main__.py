@@ -14,6 +14,7 @@ from .check import check
 from .costs import Quadratic
 from .datasets import mnist, one_hot
 from .errors import MinigraphError
+from .gradient_history import GradientHistory
 from .graph import Sequential
 from .layers import Dense
 from .optimizers import SGD
@@ -36,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="command", required=True, parser_class=Parser)
     command = commands.add_parser(
         "demo",
-        help="learn handwritten digits, check the gradients, draw the network and its gradient flow",
+        help="learn handwritten digits, check the gradients, draw the network, its gradient flow, and a page",
         description="Train the book's network [784, 30, 10] on handwritten digits; write network.svg, "
-        "gradient_flow.svg and history.csv.",
+        "gradient_flow.svg, history.csv and page.html, which steps through backpropagation.",
     )
     command.add_argument("--out", type=Path, default=Path("minigraph-demo"), help="folder to write to (minigraph-demo)")
     command.add_argument("--data", type=Path, help="folder with the four full MNIST files (else the embedded part)")
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def demo(out: Path, data: Path | None, epochs: int) -> int:
-    """Learn digits, check the gradients, draw; returns 0, or 1 when the check failed."""
+    """Learn digits, check and diagnose the gradients, draw; returns 0, or 1 when the check failed."""
     began = time.perf_counter()
     x_train, y_train, x_test, y_test = mnist(data)
     out.mkdir(parents=True, exist_ok=True)
@@ -63,7 +64,8 @@ def demo(out: Path, data: Path | None, epochs: int) -> int:
     print(f"{g}\n\n{len(x_train):,} digits to learn from, {len(x_test):,} to be tested on")
 
     train, test = {"x": x_train, "t": one_hot(y_train)}, {"x": x_test, "t": one_hot(y_test)}
-    history = fit(g, train, epochs=epochs, batch_size=10, optimizer=SGD(lr=3.0), validation=test)
+    gradients = GradientHistory(every=-(-epochs * len(x_train) // 500))
+    history = fit(g, train, epochs=epochs, batch_size=10, optimizer=SGD(lr=3.0), validation=test, watch=[gradients])
     print(f"accuracy on the test digits: {evaluate(g, test).accuracy:.2%}")
 
     batch = {name: rows[:10] for name, rows in test.items()}
@@ -71,10 +73,12 @@ def demo(out: Path, data: Path | None, epochs: int) -> int:
     print(f"gradients: {report}")
 
     run = g.forward(batch).backward()
+    print(run.diagnose(lr=3.0))
     written = [
         g.draw(out / "network.svg"),
         run.draw(out / "gradient_flow.svg"),
         history.to_csv(out / "history.csv"),
+        run.explore(out / "page.html", history=gradients),
     ]
     print(f"wrote {', '.join(map(str, written))} in {time.perf_counter() - began:.1f} s altogether")
     return 0 if report.ok else 1

@@ -49,5 +49,9 @@ class RenderError(MinigraphError, RuntimeError):
     """No picture could be made."""
 
 
+class LayoutTimeout(RenderError):
+    """The layout of a picture took longer than it was allowed."""
+
+
 class GraphWarning(UserWarning):
-    """A graph runs, but a part of it does nothing: a dangling input, a node that no output depends on."""
+    """A graph runs, but a part of it does nothing (a dangling input, a dead node), or a drawing of it may take long."""

@@ -22,6 +22,9 @@ from .layer import Layer, Node
 from .schedule import Problem, problems
 
 if TYPE_CHECKING:
+    from .explain import Explanation
+    from .render.picture import Picture
+    from .render.style import Style
     from .run import Run
 
 _counting_runs = threading.Lock()
@@ -132,18 +135,39 @@ class Graph(Assembly, Block):
 
         return table(self)
 
-    def draw(self, path: str | Path) -> Path:
-        """Draw the network; the format goes by the extension: .dot, .svg, .png or .pdf. Returns the path written."""
-        from .render.engine import write
-        from .render.network import network_dot
+    def explain(self) -> Explanation:
+        """Write the whole backpropagation of this architecture: forward, then backward, in the book's letters."""
+        from .explain import document
 
-        return write(network_dot(self), path)
+        return document(self)
 
-    def _repr_svg_(self) -> str:
-        from .render.engine import render
-        from .render.network import network_dot
+    def picture(self, *, style: Style | str = "light", **view: Any) -> Picture:
+        """A drawing of the network, for a notebook or to be saved; options are those of `mg.View`, `style` a theme.
 
-        return render(network_dot(self), "svg").decode()
+        g.picture(fold=True, style="print"), g.picture(around="h1", radius=2). Raises GraphError for other options.
+        """
+        from .render.network import network_picture
+        from .render.themes import style as themed
+        from .render.view import view_of
+
+        return network_picture(self, view_of(view), themed(style))
+
+    def draw(self, path: str | Path, *, style: Style | str = "light", timeout: float = 30.0, **view: Any) -> Path:
+        """Draw the network into a file; the format goes by the extension, as in `Picture.save`. Returns the path."""
+        return self.picture(style=style, **view).save(path, timeout=timeout)
+
+    def neurons(self, *, style: Style | str = "light", **options: Any) -> Picture:
+        """A small network neuron by neuron, with its weights; `figure=` draws the book's figures.
+
+        g.neurons(highlight=("h1", 1, 3), labels=["w", "b"]), g.neurons(figure="weights"); see
+        `minigraph.render.neurons.neurons_dot` for all options. Raises RenderError for what isn't made of neurons.
+        """
+        from .render.neurons import neurons_picture
+
+        return neurons_picture(self, style, options)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return self.picture()._repr_mimebundle_(include, exclude)
 
     def copy(
         self, dtype: str | None = None, *, share: bool | str | type[Layer] | Iterable[str | type[Layer]] = False

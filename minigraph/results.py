@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,13 @@ from .plan import Plan
 from .record import Clock
 from .sweep import BackwardSweep, ForwardSweep
 from .views import Chain, EdgeView, RecordView
+
+if TYPE_CHECKING:
+    from .diagnose import Diagnosis
+    from .explain import Explanation
+    from .gradient_history import GradientHistory
+    from .render.picture import Picture
+    from .render.style import Style
 
 
 class Results:
@@ -137,15 +144,76 @@ class Results:
         """The book's numbering, for a plain chain of neurons: layers[l].z, .a, .delta, .w, .b with l = 1 … L."""
         return Chain(self)
 
-    def draw(self, path: str | Path) -> Path:
-        """Draw the gradient flow; the format goes by the extension: .dot, .svg, .png or .pdf. Returns the path."""
-        from .render.engine import write
-        from .render.flow import flow_dot
+    # ---- to look at ----
 
-        return write(flow_dot(self), path)
+    def diagnose(self, *, lr: float | None = None) -> Diagnosis:
+        """What keeps the network from learning, as findings with the evidence and what to try: `print` it.
 
-    def _repr_svg_(self) -> str:
-        from .render.engine import render
-        from .render.flow import flow_dot
+        Vanishing, exploding and dead gradients, saturated units, NaN and more, see `minigraph.diagnose.diagnose`; with
+        the learning rate of gradient descent also updates out of proportion. Raises NotComputedError before any forward
+        sweep.
+        """
+        from .diagnose import diagnose
 
-        return render(flow_dot(self), "svg").decode()
+        return diagnose(self, lr=lr)
+
+    def explain(
+        self, node: Node | str, *, w: tuple[int, int] | None = None, b: int | None = None, example: int = 0
+    ) -> Explanation:
+        """Derive a node's backward pass with the numbers of this run, for one example: `print` it, or save it.
+
+        `w=(j, k)`, or `b=j`, tells the story of one weight, w[j, k], or one bias. See `minigraph.explain.explain`.
+        Raises NotComputedError before `backward`.
+        """
+        from .explain import explain
+
+        return explain(self, node, w=w, b=b, example=example)
+
+    def picture(self, *, style: Style | str = "light", **view: Any) -> Picture:
+        """A drawing of the gradient flow, for a notebook or to be saved; options are those of `mg.View`.
+
+        Raises NotComputedError before any forward sweep, GraphError for other options.
+        """
+        from .render.flow import flow_picture
+        from .render.themes import style as themed
+        from .render.view import view_of
+
+        return flow_picture(self, view_of(view), themed(style))
+
+    def draw(self, path: str | Path, *, style: Style | str = "light", timeout: float = 30.0, **view: Any) -> Path:
+        """Draw the gradient flow into a file; the format goes by the extension, as in `Picture.save`."""
+        return self.picture(style=style, **view).save(path, timeout=timeout)
+
+    def explore(
+        self,
+        path: str | Path,
+        *,
+        history: GradientHistory | None = None,
+        timeout: float = 30.0,
+        **view: Any,
+    ) -> Path:
+        """Write a page that steps through this run, forward then backward, with all its numbers, and return its path.
+
+        It is one HTML file that needs nothing but a browser. With the `history` of a training it has a slider over the
+        gradient flow at the steps kept, or 60 of them. Options are those of `mg.View`. Of large arrays it shows means
+        of blocks, of large batches some examples, and says so. Raises NotComputedError before any forward sweep,
+        StaleError where weights changed since, GraphError for another graph's history, RenderError where there is no
+        drawing.
+        """
+        from .render.exploring import explore
+        from .render.view import view_of
+
+        return explore(self, path, history, timeout, view_of(view))
+
+    def neurons(self, *, style: Style | str = "light", **options: Any) -> Picture:
+        """A small network neuron by neuron, with the numbers of this run where labels are asked for.
+
+        run.neurons(highlight=("h1", 1, 3), labels=["w", "z", "delta"], shade="a", example=0); see
+        `minigraph.render.neurons.neurons_dot` for all options. Raises RenderError for what isn't made of neurons.
+        """
+        from .render.neurons import neurons_picture
+
+        return neurons_picture(self, style, options)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return self.picture()._repr_mimebundle_(include, exclude)

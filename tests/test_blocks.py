@@ -12,7 +12,6 @@ import minigraph as mg
 from minigraph import blocks
 from minigraph.errors import GraphError, ShapeError
 from minigraph.layers import Dropout
-from minigraph.render.network import network_dot
 
 T, S, D, H, N = 5, 3, 8, 2, 7
 BLOCKS = {
@@ -157,7 +156,7 @@ def test_a_block_used_twice_shares_its_params_and_is_drawn_as_two_clusters(name)
     g, _ = used(BLOCKS[name])
     assert g[f"{name}/hidden"].layer is g[f"{name}_1/hidden"].layer
     assert len(g.params) == len(BLOCKS[name]().params)
-    dot = network_dot(g)
+    dot = g.picture().dot
     assert dot.count("subgraph cluster") == 2
     assert f">{name}<" in dot
     assert f">{name}_1<" in dot

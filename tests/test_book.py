@@ -30,8 +30,6 @@ import minigraph as mg
 from minigraph.costs import BinaryCrossEntropy, Cost, Quadratic, SoftmaxCrossEntropy
 from minigraph.errors import FeedError, GraphError, LayerError, NoPathError, NotComputedError, ShapeError
 from minigraph.layers import Add, Concat, Dense, Identity, Multiply, Softmax
-from minigraph.render.flow import flow_dot
-from minigraph.render.network import network_dot
 
 SIZES = [4, 5, 3, 2]  # neighbors differ: between layers of equal size a forgotten transpose wouldn't show
 L = len(SIZES)
@@ -337,7 +335,7 @@ def drawn_edges(dot):
 
 
 def test_A17_outputs_lead_into_the_cost_and_y_comes_from_the_side(net):
-    edges = drawn_edges(network_dot(net.g))
+    edges = drawn_edges(net.g.picture().dot)
     into_cost = {source: look for (source, target), look in edges.items() if target == "quadratic"}
     assert list(into_cost) == ["dense_2", "t"]
     assert "dashed" in into_cost["t"]
@@ -346,14 +344,14 @@ def test_A17_outputs_lead_into_the_cost_and_y_comes_from_the_side(net):
 
 def test_A19_the_picture_tells_how_much_comes_back_along_each_edge(net):
     links = [("dense", "dense_1"), ("dense_1", "dense_2"), ("dense_2", "quadratic")]
-    edges = drawn_edges(flow_dot(net.run))
+    edges = drawn_edges(net.run.picture().dot)
     assert [edge for edge, look in edges.items() if "dir=back" in look] == links
     sizes = [np.sqrt(np.mean(net.run.edge(*link).grad ** 2)) for link in links]
     numbers = [float(re.search(r">([\d.e+-]+)</FONT>", edges[link])[1]) for link in links]
     widths = [float(re.search(r"penwidth=([\d.]+)", edges[link])[1]) for link in links]
     assert numbers == pytest.approx(sizes, rel=0.01)
     assert np.argsort(widths).tolist() == np.argsort(sizes).tolist()
-    before = drawn_edges(flow_dot(net.g.forward(x=X, t=Y)))
+    before = drawn_edges(net.g.forward(x=X, t=Y).picture().dot)
     assert not any("dir=back" in look for look in before.values())  # no gradients before there are any
 
 

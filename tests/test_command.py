@@ -17,11 +17,13 @@ def test_demo_learns_checks_and_draws(tmp_path, capsys):
     assert float(re.search(r"accuracy on the test digits: ([\d.]+)%", said.out)[1]) >= 90
     assert "gradients: ok" in said.out
     folder = tmp_path / "new" / "folder"
-    assert sorted(path.name for path in folder.iterdir()) == ["gradient_flow.svg", "history.csv", "network.svg"]
+    written = ["gradient_flow.svg", "history.csv", "network.svg", "page.html"]
+    assert sorted(path.name for path in folder.iterdir()) == written
     for name in ("network.svg", "gradient_flow.svg"):
         words = " ".join(ElementTree.parse(folder / name).getroot().itertext())
         assert "784" in words
         assert "Quadratic" in words
+    assert "step 1, C = " in (folder / "page.html").read_text(encoding="utf-8")
     rows = list(csv.DictReader((folder / "history.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert float(rows[-1]["validation_accuracy"]) >= 0.9

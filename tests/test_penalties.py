@@ -11,7 +11,6 @@ import minigraph as mg
 from minigraph.costs import L1, L2, Penalty, Quadratic
 from minigraph.errors import GraphError, NotComputedError, ShapeError
 from minigraph.layers import Dense
-from minigraph.render.network import network_dot
 
 M = 5
 rng = np.random.default_rng(0)
@@ -347,6 +346,6 @@ def test_tables_and_drawings_do_not_count_a_penalty_among_those_that_share_weigh
     rows = {line.split()[0 if line.startswith(" ") else 1]: line for line in g.summary().splitlines()[3:-2]}
     assert "of 10" in rows["l2"]
     assert all("l2" not in line for name, line in rows.items() if name != "l2")
-    dot = network_dot(g)
+    dot = g.picture().dot
     assert "of 10 params" in dot
     assert "same weights" not in dot

@@ -1,4 +1,4 @@
-"""Graphviz in a child process: DOT text becomes SVG, PNG or PDF, as bytes or as a file."""
+"""Graphviz in a child process: DOT text becomes SVG, PNG, PDF, or a layout in JSON."""
 
 import contextlib
 import importlib.util
@@ -12,12 +12,12 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import uuid
 import warnings
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from minigraph.errors import RenderError
+from ..caller import user_frame
+from ..errors import LayoutTimeout, RenderError
 
 # For `fontname`. Both engines pass the list to Pango, which takes the first family there is, and copy it into an SVG,
 # where it is a CSS list. DejaVu Sans has the maths, and is wide: where a viewer of the SVG lacks it, Verdana has its
@@ -25,8 +25,11 @@ from minigraph.errors import RenderError
 # "… bold" would be taken as a family name by SVG viewers.
 FONT = "DejaVu Sans,Verdana,Helvetica,Arial,sans-serif"
 
-FORMATS = {"svg": b"<?xml", "png": b"\x89PNG\r\n", "pdf": b"%PDF-"}  # and what a picture of this format begins with
-TEXTS = (".dot", ".gv")
+# Formats, and what a picture in each begins with.
+FORMATS = {"svg": b"<?xml", "png": b"\x89PNG\r\n", "pdf": b"%PDF-", "json": b"{"}
+# XML has no way to write these, and UTF-8 none for the last: an SVG with one of them is refused by every viewer.
+UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+
 FONT_FOLDERS = (
     "/usr/share/fonts",
     "/usr/local/share/fonts",
@@ -51,17 +54,19 @@ def number(x: float, low: float, high: float) -> str:
     return "0" if text == "-0" else text
 
 
-def render(dot: str, format: str, *, timeout: float = 30.0) -> bytes:
-    """Return the picture of a graph written in DOT, in "svg", "png" or "pdf".
+def render(dot: str, format: str, *, timeout: float = 30.0, quick: bool = False) -> bytes:
+    """Return the picture of a graph written in DOT, in "svg", "png", "pdf" or, as what to draw where, in "json".
 
-    The system's `dot` draws it, else pygraphviz does. After `timeout` seconds a cheaper layout gets as much time again.
+    The system's `dot` draws it, else pygraphviz does. A `quick` layout has lines that are less straight; that of a
+    large graph takes half the time, that of one with many long lines a quarter.
 
-    Raises RenderError for another format, for a number that is not finite or a character that no picture can hold, when
-    there is no Graphviz, when a layout takes too long, and when all engines fail or lose a part of the picture.
+    Raises LayoutTimeout after `timeout` seconds; RenderError for another format, for a number that is not finite or a
+    character that no picture can hold, when there is no Graphviz, and when all engines fail or lose a part of the
+    picture.
     """
     if format not in FORMATS:
         raise RenderError(f"there are pictures in {', '.join(FORMATS)}, not in {format!r}")
-    text = _encode(dot)
+    text = encode(dot)
     _refuse_wild_numbers(dot)
     engines = _engines()
     if not engines:
@@ -69,7 +74,7 @@ def render(dot: str, format: str, *, timeout: float = 30.0) -> bytes:
     reasons = []
     for name, command in engines:
         try:
-            done = _run(name, [*command, f"-T{format}"], text, timeout)
+            done = _run(name, [*command, f"-T{format}", *(_QUICK if quick else ())], text, timeout)
         except OSError as error:
             reasons.append(f"{name} didn't start: {error}")
             continue
@@ -77,7 +82,7 @@ def render(dot: str, format: str, *, timeout: float = 30.0) -> bytes:
         failure = _failure(done, said, format)
         if not failure:
             if said:
-                warnings.warn(f"Graphviz says of this drawing:\n{said}", stacklevel=2)
+                warnings.warn(f"Graphviz says of this drawing:\n{said}", stacklevel=user_frame()[1])
             return done.stdout
         reasons.append(f"{name} {failure}" + (f":\n{textwrap.indent(said, '    ')}" if said else ""))
     if engines[-1][0] != _WHEEL:
@@ -85,38 +90,17 @@ def render(dot: str, format: str, *, timeout: float = 30.0) -> bytes:
     raise RenderError("no picture was made\n" + "\n".join(reasons))
 
 
-def write(dot: str, path: str | os.PathLike[str], *, timeout: float = 30.0) -> pathlib.Path:
-    """Write a graph written in DOT to `path`, in the format of its extension, and return the path.
-
-    `.svg`, `.png` and `.pdf` are drawn as in `render`; `.dot` and `.gv` are the text itself and need no Graphviz. The
-    file is whole afterwards or as it was, and no other is written; but if no picture can be made, the text goes into a
-    `.gv` beside it.
-
-    Raises RenderError for another extension, a missing folder, a file that can't be written, and what `render` raises.
-    """
-    path = pathlib.Path(path)
-    extension = path.suffix.lower()
-    if extension not in TEXTS and extension[1:] not in FORMATS:
-        known = ", ".join([*(f".{format}" for format in FORMATS), *TEXTS])
-        raise RenderError(f"the name of a drawing ends in one of {known}: '{path}' doesn't")
-    if not path.parent.is_dir():
-        raise RenderError(f"there is no folder '{path.parent}' for '{path.name}': make it first")
-    text = _encode(dot)
-    if extension in TEXTS:
-        _store(path, text)
-        return path
-    try:
-        picture = render(dot, extension[1:], timeout=timeout)
-    except RenderError as error:
-        beside = path.with_suffix(".gv")
-        _store(beside, text)
-        raise RenderError(f"{error}\nthe drawing's text is in '{beside}'") from None
-    _store(path, picture)
-    return path
+def encode(dot: str) -> bytes:
+    """Return DOT text as UTF-8. Raises RenderError for a character that no picture can hold."""
+    if found := UNWRITABLE.search(dot):
+        near = dot[max(found.start() - 20, 0) : found.end() + 20]
+        raise RenderError(f"no picture can hold the character {found[0]!r}, near {near!r}: rename what holds it")
+    return dot.encode()
 
 
 _INSTALL = "pip install 'minigraph[draw]'"
 _WHEEL = "pygraphviz"
+_QUICK = ("-Gnslimit=1", "-Gnslimit1=2", "-Gmclimit=0.5")  # how often dot tries to straighten and untangle lines
 
 # Graphviz in the process itself would hold the GIL, ignore Ctrl-C, and take Python down when it aborts. The child takes
 # the arguments of `dot`. -I keeps the current folder, where any `random.py` would be imported, and the environment
@@ -149,13 +133,10 @@ def _engines() -> list[tuple[str, list[str]]]:
 
 def _run(name: str, command: list[str], text: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
     with _fonts() as environment:
-        for cheaper in ([], ["-Gnslimit=1", "-Gnslimit1=2", "-Gmclimit=0.5"]):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return _child(command + cheaper, text, timeout, environment)
-    raise RenderError(
-        f"the layout took {name} longer than {timeout:g} s, and so did a cheaper one: draw a smaller part of the "
-        "network, or allow a longer timeout"
-    )
+        try:
+            return _child(command, text, timeout, environment)
+        except subprocess.TimeoutExpired:
+            raise LayoutTimeout(f"the layout took {name} longer than {timeout:g} s") from None
 
 
 def _child(
@@ -228,9 +209,6 @@ def _failure(done: subprocess.CompletedProcess[bytes], said: str, format: str) -
     return "lost a part of the picture" if _LOST.search(said) else ""
 
 
-# XML has no way to write these, and UTF-8 none for the last: an SVG with one of them is refused by every viewer.
-_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-
 # Quoted strings, comments and HTML-like strings hold the user's words, where "width=nan" is as good as any other.
 _NUMERIC = (
     "arrowsize|dpi|esep|fontsize|height|K|labelangle|labeldistance|labelfontsize|len|margin|mclimit|minlen|nodesep|"
@@ -246,13 +224,6 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
 _WILD = re.compile(r"(?<![\w.])(?:nan|inf)|\de\+?\d{3}", re.IGNORECASE)
-
-
-def _encode(dot: str) -> bytes:
-    if found := _UNWRITABLE.search(dot):
-        near = dot[max(found.start() - 20, 0) : found.end() + 20]
-        raise RenderError(f"no picture can hold the character {found[0]!r}, near {near!r}: rename what holds it")
-    return dot.encode()
 
 
 def _refuse_wild_numbers(dot: str) -> None:
@@ -271,16 +242,3 @@ def _end_of_html(dot: str, position: int) -> int:
         if depth == 0:
             return bracket.end()
     return len(dot)
-
-
-def _store(path: pathlib.Path, data: bytes) -> None:
-    """Write a file whole or not at all; a link stays a link."""
-    target = pathlib.Path(os.path.realpath(path))
-    unfinished = target.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        unfinished.write_bytes(data)
-        unfinished.replace(target)
-    except OSError as error:
-        raise RenderError(f"can't write '{path}': {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)

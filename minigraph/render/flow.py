@@ -3,160 +3,148 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from ..costs import Cost, Penalty
-from ..layer import Node
-from ..measures import Flow, flow, rms, shown
+from ..diagnose import diagnose
+from ..gradient_history import GradientHistory
+from ..measures import flow, rms, shown
 from ..results import Results
+from ..summary import one_line
 from ..views import error_state
-from ..wiring import Edge
 from .engine import number
-from .network import Sheet
-from .style import PLAIN_TABLE, STYLE, Style, escape, stack
+from .flowing import Flowing, LineFlow, RunFlow, StepFlow
+from .marks import Marks
+from .network import SPOKEN
+from .picture import Picture
+from .scale import Learning, Scale
+from .scene import Box, Line, Scene
+from .scenic import picture_of
+from .sheet import Sheet
+from .style import Look, Style
+from .view import View
+from .words import param_symbol
+
+NUMBERED = 120
+"""Drawings of up to so many lines bear numbers unless the view says otherwise."""
 
 
-def flow_dot(run: Results, style: Style = STYLE) -> str:
-    """DOT text of the network with the gradients of a run's current sweep; ids as in `network_dot`.
+def flow_picture(run: Results, view: View, style: Style) -> Picture:
+    """The network with the gradients of a run's current sweep.
 
-    Each edge shows the root mean square, per element over the batch, of the ∂C_x/∂a that came back along it, before the
-    sum at a fork: as a number, and as width and color on one log scale, relative to the largest on an edge into a cost.
-    Each node shows the norm of its own use's part of ∂C/∂w, mean over the batch. What carries no gradient is grey and
-    says why; what isn't finite is marked. Raises NotComputedError before any forward sweep.
+    Each line shows the root mean square, per element over the batch, of the ∂C_x/∂a that came back along it, before the
+    sum at a fork: as width and color on one log scale, relative to the largest on an edge into a cost, and as a number.
+    Each box shows the norm of its own use's part of ∂C/∂w, mean over the batch, and is filled by its ratio to ‖w‖. What
+    carries no gradient is grey and says why; what isn't finite is marked. Raises NotComputedError before any forward
+    sweep.
     """
-    sheet, ran = Sheet("gradient flow", run.graph, style), run.swept().place
-    flows = {edge: flow(run, edge) for edge in run.graph.edges}
-    facts = {node: _facts(run, node, style) for node in run.graph.nodes}
-    scale = Scale(run, flows, style)
-    sheet.header(_about(run), [*scale.legend(), *sheet.lines(_measures(run, scale)), *sheet.keys(_keys(flows, style))])
-    sheet.place(lambda node: sheet.box(node, facts[node], faded=node not in ran))
-    for edge, flowed in flows.items():
-        says, look = _look(flowed, scale, style)
-        sheet.edge(edge, says, **look)
-    sheet.tie()
-    return sheet.text()
+    run.swept()
+
+    def dot(scene: Scene) -> str:
+        sheet, source = Sheet("gradient flow", scene, style), RunFlow(run, scene)
+        flows = {line: source.along(line) for line in scene.lines}
+        scale = _scale(run, flows, style)
+        marks = Marks(diagnose(run) if view.findings else (), scene)
+        _header(sheet, _about(run), [flows], scale, [source], marks)
+        _draw(sheet, source, flows, scale, marks)
+        return sheet.text()
+
+    return picture_of(run.graph, view, dot, "gradient flow", f"{_about(run).capitalize()}. {_spoken(run)}", _numbered)
 
 
-class Scale:
-    """The log scale of a drawing: a gradient's level is 0 at the reference, and 1 lower for `step` decades less."""
+def steps_picture(history: GradientHistory, steps: Sequence[int], view: View, style: Style) -> Picture:
+    """The gradient flows at some steps of a training, beside each other and on one scale.
 
-    def __init__(self, run: Results, flows: Mapping[Edge, Flow], style: Style):
-        self.style = style
-        self.floor, self.top = 1 - len(style.falling), len(style.rising)
-        sizes = [flow.rms for flow in flows.values() if 0.0 < flow.rms < math.inf]
-        self.reference, self.origin = _reference(run, flows) if sizes else (0.0, "")
-        self.step = 1
-        if sizes:
-            low, high = (math.log10(size) - math.log10(self.reference) for size in (min(sizes), max(sizes)))
-            self.step = next((s for s in (1, 2, 3) if self.floor * s <= low and high <= self.top * s), 4)
-            self.lowest, self.highest = low / self.step, high / self.step
+    The scale is relative to the largest gradient on an edge into a cost at any of these steps. Ids are those of
+    `flow_picture` behind the step: s100-n0, s100-e0-1-0. Raises GraphError for a step that wasn't kept.
+    """
+    sources = {step: StepFlow(history, step) for step in steps}
+    about = f"gradient flow at steps {', '.join(map(str, steps))}"
 
-    def level(self, size: float) -> float:
-        """Where on the scale a gradient is, within its ends."""
-        level = (math.log10(size) - math.log10(self.reference)) / self.step
-        return min(max(level, self.floor), self.top)
+    def dot(scene: Scene) -> str:
+        sheet = Sheet("gradient flows", scene, style)
+        flows = {step: {line: source.along(line) for line in scene.lines} for step, source in sources.items()}
+        scale = _common_scale(flows.values(), style)
+        marks = Marks((), scene)
+        _header(sheet, about, list(flows.values()), scale, sources.values(), marks)
+        in_order = list(sources.items())[:: -1 if sheet.across else 1]  # Graphviz draws the first at the bottom
+        for step, source in in_order:
+            sheet.prefix = f"s{step}-"
+            with sheet.part(f"step {step}", f"s{step}"):
+                _draw(sheet, source, flows[step], scale, marks)
+        return sheet.text()
 
-    def width(self, level: float) -> float:
-        """Width of an edge in points."""
-        return self.style.thin + (self.style.thick - self.style.thin) * (1 - level / self.floor)
-
-    def color(self, level: float) -> str:
-        """Color of an edge, between those of the levels beside it."""
-        colors = [*self.style.falling[::-1], *self.style.rising]
-        i = min(int(level - self.floor), len(colors) - 2)
-        part = level - self.floor - i
-        channels = ((int(colors[i][k : k + 2], 16), int(colors[i + 1][k : k + 2], 16)) for k in (1, 3, 5))
-        return "#" + "".join(f"{round(low + part * (high - low)):02x}" for low, high in channels)
-
-    def legend(self) -> list[str]:
-        """A wedge in the colors and widths of the levels, with the ratio to the reference that each stands for."""
-        if not self.reference:
-            return []
-        samples, ratios = [], []
-        for level in range(min(max(math.ceil(self.highest - 0.05), 0), self.top), self.floor - 1, -1):
-            size = _fixed(_SWATCH, round(self.width(level)))
-            bar = f'<TABLE {_PLAIN} {size}><TR><TD {size} BGCOLOR="{self.color(level)}"></TD></TR></TABLE>'
-            samples.append(f"<TD {_fixed(_SWATCH, 9)}>{bar}</TD>")
-            beyond = "≤" if level == self.floor > self.lowest else "≥" if level == self.top < self.highest else ""
-            ratio = "1" if level == 0 else "10" + str(level * self.step).translate(_SUPERSCRIPTS)
-            ratios.append(f"<TD {_fixed(_SWATCH, 13)}>{self.style.say(beyond + ratio, color=self.style.soft)}</TD>")
-        whole = _fixed(_SWATCH * len(ratios), 22)
-        rows = f"<TR>{''.join(samples)}</TR><TR>{''.join(ratios)}</TR>"
-        return [f'<TABLE {_PLAIN} ALIGN="LEFT" {whole}>{rows}</TABLE>']
+    return picture_of(
+        history.places.graph, view, dot, "gradient flows", f"{about.capitalize()}, on one scale.", _numbered
+    )
 
 
-_SWATCH = 38
-_PLAIN = f'{PLAIN_TABLE} CELLPADDING="0"'
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def _fixed(width: int, height: int) -> str:
-    return f'FIXEDSIZE="TRUE" WIDTH="{width}" HEIGHT="{height}"'
-
-
-def _reference(run: Results, flows: Mapping[Edge, Flow]) -> tuple[float, str]:
-    """What gradients are compared with, and its name: the largest where the backward sweep began."""
-    computed = {edge: flow.rms for edge, flow in flows.items() if flow.state == "computed"}
-    into_costs = [size for edge, size in computed.items() if isinstance(edge.target.layer, Cost)]
-    seeds = [node for node in run.swept_back().seeds if not isinstance(node.layer, Cost)]
-    choices = {
-        "the cost edge" if len(into_costs) == 1 else "the largest cost edge": into_costs,
-        "the error it began with": [rms(run[node].error) for node in seeds if error_state(run, node) == "computed"],
-        "the largest edge": list(computed.values()),
-    }
-    finite = ((name, [size for size in sizes if 0.0 < size < math.inf]) for name, sizes in choices.items())
-    return next((max(sizes), name) for name, sizes in finite if sizes)
-
-
-def _look(flow: Flow, scale: Scale, style: Style) -> tuple[str, dict[str, str]]:
-    """What to say of an edge, and the attributes it is drawn with."""
-    if flow.state != "computed":
-        quiet = QUIET[flow.state]
-        return f": {quiet.meaning}", {"color": getattr(style, quiet.color), "penwidth": "0.9", "style": quiet.dash}
-    text, width, color, arrow = shown(flow.rms), style.thin, style.soft, "onormal"
-    says = f": rms {text}"
-    if not math.isfinite(flow.rms):
-        width, color, arrow = style.thick / 2, style.alarm, "normal"
-    elif flow.rms:
-        level = scale.level(flow.rms)
-        width, color, arrow = scale.width(level), scale.color(level), "normal"
-        says += f", {shown(flow.rms / scale.reference)} of {scale.origin}"
-    alarm = not math.isfinite(flow.rms)
-    label = style.say(text, color=style.alarm if alarm else style.ink, bold=alarm)
-    return says, {
-        "arrowsize": number(0.5 + 0.05 * width, 0.5, 1),
-        "arrowtail": arrow,
-        "color": color,
-        "dir": "back",
-        "label": stack([label], round(3 + width / 2)),
-        "penwidth": number(width, 0.5, 12),
-    }
-
-
-class Quiet(NamedTuple):
-    """How an edge without a gradient is drawn, and its key."""
+class Frame(NamedTuple):
+    """A line at a step of a training: color, width in points and what it says."""
 
     color: str
-    dash: str
-    sample: str
-    meaning: str
+    width: float
+    text: str
 
 
-QUIET = {
-    "not yet": Quiet("quiet", "dotted", "· ·▸", "no gradient yet"),
-    "no path": Quiet("quiet", "dashed", "– –▸", "no path for a gradient"),
-    "not asked": Quiet("quiet", "solid", "—▸", "not asked for: nothing trainable before"),
-    "not run": Quiet("faint", "dotted", "· ·▸", "not part of this run"),
-}
+def frames(
+    history: GradientHistory, scene: Scene, style: Style, steps: Sequence[int]
+) -> list[tuple[str, dict[str, Frame]]]:
+    """For each of some steps, how each line with a gradient is drawn, by id, on one scale: for a page that changes."""
+    flows = _flows_of(history, scene, steps)
+    costs = dict(zip(history.steps, history.cost, strict=True))
+    scale = _common_scale(flows, style)
+    return [
+        (
+            f"step {step}, C = {shown(float(costs[step]))}",
+            {line.id: _frame(one, scale, style) for line, one in found.items() if one.state == "computed"},
+        )
+        for step, found in zip(steps, flows, strict=True)
+    ]
 
 
-def _keys(flows: Mapping[Edge, Flow], style: Style) -> list[tuple[str, str, str]]:
+def line_scale(history: GradientHistory, scene: Scene, style: Style, steps: Sequence[int]) -> list[tuple[str, str]]:
+    """The colors of `frames`, each with what it stands for, the largest first."""
+    scale = _common_scale(_flows_of(history, scene, steps), style)
+    return [(color, ratio) for (color, _), ratio in scale.samples()]
+
+
+def _flows_of(history: GradientHistory, scene: Scene, steps: Sequence[int]) -> list[dict[Line, LineFlow]]:
+    sources = [StepFlow(history, step) for step in steps]
+    return [{line: source.along(line) for line in scene.lines} for source in sources]
+
+
+# ---- what stands above ----
+
+
+def _header(
+    sheet: Sheet,
+    about: str,
+    flows: Sequence[Mapping[Line, LineFlow]],
+    scale: Scale,
+    sources: Iterable[Flowing],
+    marks: Marks,
+) -> None:
+    style = sheet.style
+    there = _all(flows)
+    computed = any(one.state == "computed" for one in there)
+    found = [source.ratio(box) for source in sources for box in sheet.scene.boxes]
+    ratios = any(ratio is not None and math.isfinite(ratio) for ratio in found)
+    said = "lines: root mean square of ∂Cₓ/∂a, per element"
+    if scale.reference:
+        said += f", relative to {scale.origin}, {shown(scale.reference)}"
+    rows = [*sheet.lines([said]), *scale.legend()] if computed else []
+    if ratios:
+        rows += sheet.lines(["boxes: norm of this use's ∂C/∂w, mean over the batch; filled by its ratio to ‖w‖"])
+        rows += Learning(style).legend()
+    sheet.header(about, [*rows, *sheet.keys([*marks.key(style), *_keys(there, style)])])
+
+
+def _keys(flows: Sequence[LineFlow], style: Style) -> list[tuple[str, str, str]]:
     """Samples of the lines that occur, with colors and meanings."""
-    states = {flow.state for flow in flows.values()}
-    sizes = [flow.rms for flow in flows.values() if flow.state == "computed"]
+    states = {one.state for one in flows}
+    sizes = [size for one in flows for size in one.sizes]
     keys = []
     if any(not math.isfinite(size) for size in sizes):
         keys.append(("◀—", style.alarm, "not finite"))
@@ -179,38 +167,156 @@ def _about(run: Results) -> str:
     return ", ".join(parts)
 
 
-def _measures(run: Results, scale: Scale) -> list[str]:
-    """What the numbers on edges and in boxes are."""
+def _spoken(run: Results) -> str:
+    """The gradients into each node in words, from the cost back, for those who don't see the drawing."""
     if run.backward_done < 0:
-        return []
-    texts = ["on edges: root mean square of ∂Cₓ/∂a, per element"]
-    if scale.reference:
-        texts.append(f"color, width: relative to {scale.origin}, {shown(scale.reference)}")
-    if any(param for node in run.graph.nodes for param in node.layer.params):
-        texts.append("in boxes: norm of this use's ∂C/∂w, mean over the batch")
-    return texts
+        return "No gradient is computed yet."
+    said = []
+    for edge in list(reversed(run.graph.edges))[:SPOKEN]:
+        state, size = flow(run, edge)
+        if state == "computed":
+            said.append(f"{one_line(edge.target.name)} to {one_line(edge.source.name)} {shown(size)}")
+    return "Root mean square of the gradient along each edge, from the cost back: " + "; ".join(said) + "."
 
 
-def _facts(run: Results, node: Node, style: Style) -> list[str]:
-    """What a box says of the run: C of a cost, the norms of a layer's gradients or why there are none."""
-    place = run.swept().place
-    if node not in place or place[node] >= run.forward_done:
-        return []
-    cost = [_fact("C =", float(np.mean(run[node].a)), style)] if isinstance(node.layer, Cost) else []
-    if isinstance(node.layer, Penalty) and error_state(run, node) == "computed":
-        squares = [float(np.vdot(grad, grad)) for grad in run[node].grad.values()]
-        return [*cost, _fact("‖∂C/∂w‖", math.sqrt(math.fsum(squares)) / run.m, style)]
-    if cost:
-        return cost
-    if not node.layer.params or node.layer.frozen:
-        return []
-    state = error_state(run, node)
-    if state != "computed":
-        return [style.say(QUIET[state].meaning, color=style.soft)]
-    grads = run[node].grad
-    norms = {name: rms(grads[p]) * math.sqrt(p.size) / run.m for name, p in node.layer.params.items() if p in grads}
-    return [_fact(f"‖∂C/∂{escape(name)}‖", norm, style) for name, norm in norms.items()]
+# ---- what is drawn ----
+
+
+def _draw(sheet: Sheet, source: Flowing, flows: Mapping[Line, LineFlow], scale: Scale, marks: Marks) -> None:
+    style = sheet.style
+    fills = Learning(style)
+
+    def draw(box: Box) -> None:
+        ratio = source.ratio(box)
+        look = Look(fill=style.paper if ratio is None or not math.isfinite(ratio) else fills.color(ratio))
+        facts = [*_facts(source, box, style), *marks.on(box, style)]
+        alarm = any(finding.level == "alarm" for finding in marks.boxes.get(box, ()))
+        look = Look(outline=style.alarm).over(look) if alarm else look
+        more = {"penwidth": "2.4"} if alarm else {}
+        sheet.box(box, facts, not source.ran(box), look, marks.text(marks.boxes.get(box, ())), **more)
+
+    sheet.place(draw)
+    numbers = _numbered(sheet.scene)
+    for line, flowed in flows.items():
+        look, says = _look(flowed, scale, style)
+        label = _label(flowed, style, numbers, line in marks.lines)
+        gap = round(3 + float(look["penwidth"]) / 2)
+        sheet.line(line, says + marks.text(marks.lines.get(line, ())), label, gap, **look)
+    sheet.tie()
+
+
+def _facts(source: Flowing, box: Box, style: Style) -> list[str]:
+    """What a box says: C of a cost, the norms of a layer's gradients or why there are none."""
+    cost = source.cost(box)
+    facts = [] if cost is None else [_fact("C =", cost, style)]
+    norms = source.norms(box)
+    if norms:
+        return facts + [_fact(f"‖∂C/∂{param_symbol(name)}‖", norm, style) for name, norm in norms.items()]
+    trains = any(node.layer.params and not node.layer.frozen for node in box.nodes)
+    judged = isinstance(box.nodes[0].layer, Cost) and not isinstance(box.nodes[0].layer, Penalty)
+    if not trains or judged or not source.ran(box) or source.state(box) == "computed":
+        return facts
+    return [*facts, style.say(QUIET[source.state(box)].meaning, color=style.soft)]
 
 
 def _fact(what: str, x: float, style: Style) -> str:
     return style.say(f"{what} {shown(x)}", color=None if math.isfinite(x) else style.alarm)
+
+
+def _look(flowed: LineFlow, scale: Scale, style: Style) -> tuple[dict[str, str], str]:
+    """The attributes that a line is drawn with, and what to say of it."""
+    if flowed.state != "computed":
+        quiet = QUIET[flowed.state]
+        return {"color": getattr(style, quiet.color), "penwidth": "0.9", "style": quiet.dash}, f": {quiet.meaning}"
+    color, width, text = _frame(flowed, scale, style)
+    says = f": rms {text}"
+    if flowed.rms and math.isfinite(flowed.rms):
+        says += f", {shown(flowed.rms / scale.reference)} of {scale.origin}"
+    look = {
+        "arrowsize": number(0.5 + 0.05 * width, 0.5, 1),
+        "arrowtail": "normal" if flowed.rms else "onormal",
+        "color": color,
+        "dir": "back",
+        "penwidth": number(width, 0.5, 12),
+    }
+    return look, says
+
+
+def _label(flowed: LineFlow, style: Style, numbers: bool, marked: bool) -> str:
+    """A line's number, if it is to be seen or out of the ordinary."""
+    alarm = marked or not all(map(math.isfinite, flowed.sizes))
+    if flowed.state != "computed" or not (numbers or alarm):
+        return ""
+    return style.say("⚠ " * marked + flowed.text, color=style.alarm if alarm else style.ink, bold=alarm)
+
+
+def _frame(flowed: LineFlow, scale: Scale, style: Style) -> Frame:
+    if not math.isfinite(flowed.rms):
+        return Frame(style.alarm, style.thick / 2, flowed.text)
+    if flowed.rms == 0.0:
+        return Frame(style.soft, style.thin, flowed.text)
+    level = scale.level(flowed.rms)
+    return Frame(scale.color(level), scale.width(level), flowed.text)
+
+
+class Quiet(NamedTuple):
+    """How a line without a gradient is drawn, and its key."""
+
+    color: str
+    dash: str
+    sample: str
+    meaning: str
+
+
+QUIET = {
+    "not yet": Quiet("quiet", "dotted", "· ·▸", "no gradient yet"),
+    "no path": Quiet("quiet", "dashed", "– –▸", "no path for a gradient"),
+    "not asked": Quiet("quiet", "solid", "—▸", "not asked for: nothing trainable before"),
+    "not run": Quiet("faint", "dotted", "· ·▸", "not part of this run"),
+}
+
+
+# ---- what gradients are compared with ----
+
+
+def _scale(run: Results, flows: Mapping[Line, LineFlow], style: Style) -> Scale:
+    """The scale of a run: relative to the largest gradient where the backward sweep began."""
+    sizes = [size for one in flows.values() for size in one.sizes]
+    if not sizes:
+        return Scale([], 0.0, "", style)
+    into_costs = [one for line, one in flows.items() if _enters_cost(line) and one.sizes]
+    seeds = [node for node in run.swept_back().seeds if not isinstance(node.layer, Cost)]
+    began = [LineFlow("", (rms(run[node].error),)) for node in seeds if error_state(run, node) == "computed"]
+    name = "the cost edge" if len(into_costs) == 1 else "the largest cost edge"
+    choices = {name: into_costs, "the error it began with": began, "the largest edge": list(flows.values())}
+    return Scale(sizes, *_largest(choices), style)
+
+
+def _common_scale(flows: Iterable[Mapping[Line, LineFlow]], style: Style) -> Scale:
+    """One scale for several flows: relative to the largest gradient on an edge into a cost in any of them."""
+    everywhere = _all(flows)
+    into_costs = [one for found in flows for line, one in found.items() if _enters_cost(line)]
+    choices = {"the largest cost edge": into_costs, "the largest edge": everywhere}
+    return Scale([size for one in everywhere for size in one.sizes], *_largest(choices), style)
+
+
+def _largest(choices: Mapping[str, Iterable[LineFlow]]) -> tuple[float, str]:
+    """The largest finite size in the first of the choices that has any, and that choice's name."""
+    for name, flows in choices.items():
+        finite = [size for one in flows for size in one.sizes if 0.0 < size < math.inf]
+        if finite:
+            return max(finite), name
+    return 0.0, ""
+
+
+def _enters_cost(line: Line) -> bool:
+    return isinstance(line.edges[0].target.layer, Cost)
+
+
+def _all(flows: Iterable[Mapping[Line, LineFlow]]) -> list[LineFlow]:
+    return [one for found in flows for one in found.values()]
+
+
+def _numbered(scene: Scene) -> bool:
+    asked = scene.view.numbers
+    return len(scene.lines) <= NUMBERED if asked is None else asked

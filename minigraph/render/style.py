@@ -4,45 +4,102 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
 
 import graphviz
 
 from ..costs import Cost
-from ..layer import Input, Layer, Neurons
+from ..errors import GraphError
+from ..layer import Input, Layer, Neurons, Node
 from .engine import FONT
 
 
-class Paint(NamedTuple):
-    """The two colors of a box."""
+class Shape(NamedTuple):
+    """An outline: the attributes that draw it, and a character that looks like it, for legends."""
 
-    fill: str
-    outline: str
+    attributes: Mapping[str, str]
+    glyph: str
 
 
-def _families() -> dict[str, Paint]:
+SHAPES = {
+    "rounded": Shape({"style": "rounded,filled"}, "▢"),
+    "box": Shape({"style": "filled"}, "□"),
+    "double": Shape({"style": "filled", "peripheries": "2"}, "▣"),
+    "dotted": Shape({"style": "filled,dotted"}, "⬚"),
+    "cornered": Shape({"style": "filled,diagonals"}, "▨"),
+    "ellipse": Shape({"shape": "ellipse", "style": "filled", "margin": "0.02,0.01"}, "◯"),
+    "hexagon": Shape({"shape": "hexagon", "style": "filled", "margin": "0.02,0.01"}, "⬡"),
+    "octagon": Shape({"shape": "octagon", "style": "filled", "margin": "0.02,0.01"}, "⎔"),
+    "cylinder": Shape({"shape": "cylinder", "style": "filled", "margin": "0.1,0.1"}, "⛁"),
+    "cuboid": Shape({"shape": "box3d", "style": "filled", "margin": "0.14,0.12"}, "❒"),
+    "note": Shape({"shape": "note", "style": "filled"}, "◹"),
+    "tab": Shape({"shape": "tab", "style": "filled", "margin": "0.1,0.09"}, "◰"),
+    "plug": Shape({"shape": "component", "style": "filled", "margin": "0.16,0.06"}, "◧"),
+    "folder": Shape({"shape": "folder", "style": "filled", "margin": "0.1,0.09"}, "⊞"),
+}
+"""The outlines that a `Look` can have; boxes unless `shape` says otherwise."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a box looks: colors as #rrggbb, a shape out of `SHAPES`, a label in place of the name. None: as it would be.
+
+    Raises GraphError for a color or a shape that there isn't.
+    """
+
+    fill: str | None = None
+    outline: str | None = None
+    ink: str | None = None
+    shape: str | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("fill", "outline", "ink"):
+            check_color(name, getattr(self, name), optional=True)
+        if self.shape is not None and self.shape not in SHAPES:
+            raise GraphError(f"a look takes one of {', '.join(SHAPES)} as shape, got {self.shape!r}")
+
+    def over(self, other: Look) -> Look:
+        """This look, and the other where this says nothing."""
+        mine = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(other, **mine)
+
+
+def check_color(name: str, value: Any, optional: bool = False) -> None:
+    """Raise GraphError for what is no color of six digits."""
+    if not (optional and value is None) and not (isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value)):
+        raise GraphError(f"{name} takes a color as #rrggbb, got {value!r}")
+
+
+def _families() -> dict[str, Look]:
     return {
-        "input": Paint("#eef2f6", "#64748b"),
-        "neurons": Paint("#e8f1fd", "#2f6fb7"),
-        "merge": Paint("#f3ecfb", "#7c4fb0"),
-        "shape": Paint("#e3f4f2", "#1f8378"),
-        "noise": Paint("#fdf3dc", "#a8740f"),
-        "activation": Paint("#edf6e1", "#5b8722"),
-        "recurrent": Paint("#dfe9fb", "#3b5bbd"),
-        "attention": Paint("#fbeaf4", "#b03a86"),
-        "embedding": Paint("#e6f0f2", "#3b7683"),
-        "pool": Paint("#e9eef9", "#5470a8"),
-        "norm": Paint("#f4efe4", "#8a6d3b"),
-        "cost": Paint("#fdeeee", "#b4413c"),
-        "custom": Paint("#ffffff", "#334155"),
+        "input": Look("#eef2f6", "#64748b", shape="box"),
+        "neurons": Look("#e8f1fd", "#2f6fb7", shape="rounded"),
+        "merge": Look("#f3ecfb", "#7c4fb0", shape="ellipse"),
+        "shape": Look("#e3f4f2", "#1f8378", shape="note"),
+        "noise": Look("#fdf3dc", "#a8740f", shape="dotted"),
+        "activation": Look("#edf6e1", "#5b8722", shape="hexagon"),
+        "recurrent": Look("#dfe9fb", "#3b5bbd", shape="cuboid"),
+        "attention": Look("#fbeaf4", "#b03a86", shape="plug"),
+        "embedding": Look("#e6f0f2", "#3b7683", shape="cylinder"),
+        "pool": Look("#e9eef9", "#5470a8", shape="tab"),
+        "norm": Look("#f4efe4", "#8a6d3b", shape="cornered"),
+        "cost": Look("#fdeeee", "#b4413c", shape="double"),
+        "custom": Look("#ffffff", "#334155", shape="octagon"),
+        "block": Look("#f6f8fa", "#475569", shape="folder"),
     }
 
 
 @dataclass(frozen=True)
 class Style:
-    """Fonts, sizes in points, and colors as #rrggbb, the same for all drawings."""
+    """Fonts, sizes in points and colors as #rrggbb, the same for all drawings; as it stands, the theme "light".
+
+    `looks` changes boxes one by one: by type of layer, {Dense: Look(shape="box")}, or by name or pattern of names,
+    {"enc/*": Look(fill="#ffeecc")}; where several fit, what comes later wins. Raises GraphError for what is no color.
+    """
 
     font: str = FONT
     title_size: float = 14
@@ -50,17 +107,23 @@ class Style:
     text_size: float = 9
     ink: str = "#0f172a"
     soft: str = "#475569"
-    quiet: str = "#94a3b8"
+    quiet: str = "#76849a"
     faint: str = "#cbd5e1"
     wash: str = "#f6f8fa"
     paper: str = "#ffffff"
-    alarm: str = "#d5104c"
-    tie: str = "#5b92d6"
-    families: Mapping[str, Paint] = field(default_factory=_families)
-    falling: tuple[str, ...] = ("#fdbe25", "#7ec756", "#39a77b", "#2b788c", "#3d4280", "#440154")
-    """Colors of gradients as large as the cost's, then of smaller and smaller ones: samples of viridis."""
-    rising: tuple[str, ...] = ("#ee7f22", "#9c4a12")
+    alarm: str = "#a50e3f"
+    tie: str = "#2f7fd1"
+    positive: str = "#0072b2"
+    negative: str = "#c25400"
+    """Colors of signs."""
+    families: Mapping[str, Look] = field(default_factory=_families)
+    looks: Mapping[str | type[Layer], Look] = field(default_factory=dict)
+    falling: tuple[str, ...] = ("#008f68", "#17808a", "#2b6c99", "#3d549b", "#4a3586", "#440154")
+    """Colors of gradients as large as the cost's, then of smaller and smaller ones."""
+    rising: tuple[str, ...] = ("#d55e00", "#8c1d04")
     """Colors of gradients larger than the cost's."""
+    learning: tuple[str, ...] = ("#ffffff", "#f0f6fd", "#e2eefa", "#d4e6f8", "#c6def5", "#b8d5f3", "#a9cdf0")
+    """Fills of boxes by ‖∂C/∂w‖ / ‖w‖, from the smallest up."""
     thin: float = 1.0
     thick: float = 6.0
     """Widths of edges with the smallest and the largest gradient in `falling`; in `rising` they go on growing."""
@@ -69,6 +132,24 @@ class Style:
     line_length: int = 28
     lines: int = 3
     """Names are wrapped; what doesn't fit into so many lines is left out in the middle."""
+
+    def __post_init__(self) -> None:
+        for name in ("ink", "soft", "quiet", "faint", "wash", "paper", "alarm", "tie", "positive", "negative"):
+            check_color(name, getattr(self, name))
+        for name in ("falling", "rising", "learning"):
+            for color in getattr(self, name):
+                check_color(name, color)
+
+    def look(self, kind: str, nodes: Sequence[Node]) -> Look:
+        """How a box of a family is drawn, given the nodes it stands for."""
+        look = self.families[kind]
+        for key, changed in self.looks.items():
+            if isinstance(key, str):
+                fits = any(fnmatchcase(node.name, key) or node.name == key for node in nodes)
+            else:
+                fits = len(nodes) == 1 and isinstance(nodes[0].layer, key)
+            look = changed.over(look) if fits else look
+        return look
 
     def say(self, markup: str, size: float | None = None, color: str | None = None, bold: bool = False) -> str:
         """Markup in a size (else that of texts), in a color (else ink) and, if asked, bold."""
@@ -113,7 +194,9 @@ def family(layer: Layer) -> str:
 def tip(text: str) -> str:
     """Anybody's text as the value of a `tooltip`, shown literally."""
     whole = "\n".join(_clean(line) for line in text.splitlines())
-    literal: str = graphviz.escape(whole if len(whole) <= _TIP_LENGTH else whole[: _TIP_LENGTH - 1] + "…")
+    short = whole if len(whole) <= _TIP_LENGTH else whole[: _TIP_LENGTH - 1] + "…"
+    # Graphviz replaces \N and \G twice in tooltips, and reads entities
+    literal: str = graphviz.escape(short.replace("\\", "\\\\").replace("&", "&amp;"))
     return literal
 
 
@@ -135,7 +218,7 @@ _BREAK = '<BR ALIGN="LEFT"/>'
 _KIN = {"cells": "recurrent", "steps": "recurrent", "elementwise": "activation", "affine": "activation"}
 _KIN |= dict.fromkeys(("slicing", "reduce", "resize"), "shape")
 _LAYERS = f"{__name__.partition('.')[0]}.layers"
-_TIP_LENGTH = 3000  # Graphviz 14 takes no quoted string of more than 16,384 bytes
+_TIP_LENGTH = 3000  # Graphviz 14 takes no quoted string of more than 16,384 bytes, here 5 a character at most
 
 _UNWRITABLE = dict.fromkeys([*range(32), *range(127, 160), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "�")
 _UNWRITABLE[ord("\t")] = " "

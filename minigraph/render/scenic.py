@@ -1,0 +1,62 @@
+"""Pictures of scenes: with what to do where there is too much to lay out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..graph import Graph
+from .picture import ADVICE, Picture
+from .scene import Frame, Scene
+from .view import View
+
+MANY = 100
+"""From so many boxes on it is worth finding out how far they fold."""
+
+
+def picture_of(
+    graph: Graph,
+    view: View,
+    dot: Callable[[Scene], str],
+    kind: str,
+    description: str,
+    labeled: Callable[[Scene], bool] = lambda scene: False,
+) -> Picture:
+    """The picture that `dot` makes of a view of a graph; folded, if it takes too long to lay out.
+
+    `labeled` tells whether lines bear labels, for which Graphviz doubles the ranks.
+    """
+    scene = Scene(graph, view)
+
+    def simpler() -> Picture | None:
+        folded = replace(view, fold=True, depth=0)
+        if view == folded or len(Scene(graph, folded).boxes) >= len(scene.boxes):
+            return None
+        return picture_of(graph, folded, dot, kind, description, labeled)
+
+    return Picture(
+        dot(scene), f"{graph.name}, {kind}", description, simpler, _advice(scene), _size(scene, labeled(scene))
+    )
+
+
+def _size(scene: Scene, labeled: bool) -> int:
+    """How much there is to lay out: boxes, and a piece of each line for every rank it passes."""
+    rank = scene.rank
+    pieces = sum(max(abs(rank[line.target] - rank[line.source]), 1) for line in scene.lines)
+    return len(scene.boxes) + pieces * (1 + labeled)
+
+
+def _advice(scene: Scene) -> str:
+    """What would draw less, and how much less."""
+    boxes, view = len(scene.boxes), scene.view
+    if boxes < MANY:
+        return ADVICE
+    options = {"fold=True": replace(view, fold=True), "depth=0": replace(view, depth=0)}
+    counts = {name: len(Scene(scene.graph, other).boxes) for name, other in options.items()}
+    said = [f"{name} draws {count:,} boxes" for name, count in counts.items() if count < boxes]
+    blocks = {entry.path: sum(1 for _ in entry.boxes()) for entry in scene.root.entries if isinstance(entry, Frame)}
+    if len(blocks) > 1:
+        path = max(blocks, key=blocks.__getitem__)
+        said.append(f"collapse={'/'.join(path)!r} draws {boxes - blocks[path] + 1:,}")
+    said.append(f"around={scene.graph.nodes[0].name!r}, radius=5 a part")
+    return f"in place of {boxes:,} boxes, " + ", ".join(said)

@@ -1,0 +1,278 @@
+"""The sheet: a scene written as DOT, box by box and line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import graphviz
+
+from ..wiring import Edge
+from .scene import Box, Frame, Line, Scene
+from .style import SHAPES, Look, Style, family, stack, tip
+from .view import DIRECTIONS
+from .words import counted, rows_of
+
+GAP = "&#160;&#160;&#160;"
+
+
+def is_constant(edge: Edge) -> bool:
+    """Whether the target takes this input as a constant, so that no error flows back."""
+    return edge.slot in edge.target.constant_inputs
+
+
+class Sheet:
+    """A drawing in the making: give it a header, then `draw` scenes on it.
+
+    Boxes have the id of their (first) node, n0, n1 …; lines that of their (first) edge, e0-1-0: source, target, slot.
+    """
+
+    def __init__(self, name: str, scene: Scene, style: Style):
+        self.scene = scene
+        self.style = style
+        self.dot = graphviz.Digraph(name)
+        deep = max(scene.rank.values(), default=0) > style.across
+        self.direction = scene.view.direction or ("down" if deep else "right")
+        self.across = self.direction in ("right", "left")
+        self.prefix = ""
+        """Stands before all ids, where a scene is drawn several times."""
+        self._frames = 0
+
+    # ---- header ----
+
+    def header(self, about: str, rows: Iterable[str]) -> None:
+        """Write the graph's name, what there is to say about the drawing, and rows that explain it."""
+        style, dot = self.style, self.dot
+        title = style.words(self.scene.graph.name, style.title_size, bold=True, stretch=2)
+        rows = [f"{title}{style.say(GAP + about, color=style.soft)}", *rows, style.say("&#160;", 4)]
+        dot.graph_attr.update(
+            bgcolor=style.paper,
+            fontname=style.font,
+            label=stack(rows),
+            labeljust="l",
+            labelloc="t",
+            nodesep="0.3",
+            pad="0.15",
+            rankdir=DIRECTIONS[self.direction],
+            ranksep="0.5" if self.across else "0.35",
+        )
+        dot.node_attr.update(
+            fontname=style.font, height="0.3", margin="0.1,0.06", penwidth="1.2", shape="box", width="0.3"
+        )
+        # heavy edges are straight: those from rank to rank, the backbone; skips, targets and ties go beside it
+        dot.edge_attr.update(arrowsize="0.6", color=style.soft, fontname=style.font, weight="8")
+
+    def keys(self, samples: Iterable[tuple[str, str, str]]) -> list[str]:
+        """Rows that explain lines, each by a sample of text, its color and a meaning; ties; the families that occur."""
+        style, scene = self.style, self.scene
+        entries = list(samples)
+        if scene.ties:
+            entries.append(("– –", style.tie, "same weights"))
+        if any(frame > 1 for frame in (*_times(scene.root), *(box.repeated for box in scene.boxes))):
+            entries.append(("×N", style.tie, "N alike, one after the other"))
+        if scene.missing:
+            entries.append(("⋯", style.quiet, "goes on, not drawn"))
+        there = {kind_of_box(box) for box in scene.boxes}
+        chips = []
+        for name, look in style.families.items():
+            if name in there and look.shape is not None:
+                chips.append((SHAPES[look.shape].glyph, look.outline or style.ink, name))
+        return [*self._key(entries, 4 if self.across else 2), *self._key(chips, 8 if self.across else 4)]
+
+    def lines(self, texts: Iterable[str]) -> list[str]:
+        """Rows of plain text: two a row in a drawing that runs across, one in others."""
+        said = [self.style.say(text, color=self.style.soft) for text in texts]
+        return self.side_by_side(said, 2 if self.across else 1)
+
+    def _key(self, entries: list[tuple[str, str, str]], length: int) -> list[str]:
+        style = self.style
+        said = [
+            style.say(sample, color=color) + style.say(f"&#160;{text}", color=style.soft)
+            for sample, color, text in entries
+        ]
+        return self.side_by_side(said, length)
+
+    def side_by_side(self, said: list[str], length: int) -> list[str]:
+        """So many pieces of markup in each row."""
+        gap = self.style.say(GAP)
+        return [gap.join(said[i : i + length]) for i in range(0, len(said), length)]
+
+    # ---- boxes ----
+
+    def place(self, draw: Callable[[Box], None]) -> None:
+        """Call `draw` for each box, inside of the cluster of its frame; then say where more goes on."""
+        path = [iter(self.scene.root.entries)]
+        while path:
+            entry = next(path[-1], None)
+            if isinstance(entry, Box):
+                draw(entry)
+            elif entry is not None:
+                self._begin(entry)
+                path.append(iter(entry.entries))
+            else:
+                path.pop()
+                self.dot.body.extend(["\t}\n"] * bool(path))
+        for (box, goes_on), lines in self.scene.missing.items():
+            self._go_on(box, goes_on, lines)
+
+    @contextmanager
+    def part(self, title: str, id: str) -> Iterator[None]:
+        """A cluster around all that is drawn meanwhile."""
+        self._open(id, color=self.style.faint, label=stack([self.style.say(title, self.style.name_size, bold=True)], 2))
+        yield
+        self.dot.body.append("\t}\n")
+
+    def _open(self, id: str, **look: str) -> None:
+        self.dot.body.append(f"\tsubgraph cluster_{self._frames} {{\n")
+        self._frames += 1
+        self.dot.attr(id=id, margin="10", **look)
+
+    def _begin(self, frame: Frame) -> None:
+        style = self.style
+        title = style.words(frame.title, color=style.soft, stretch=2) if frame.title else ""
+        if frame.times > 1:
+            params = list({param: None for box in frame.boxes() for param in box.params})
+            total = sum(param.size for param in params)
+            title += style.say(f"{GAP if title else ''}×{frame.times}", style.name_size, style.tie, bold=True)
+            told = (counted(total, "shared " * frame.shared),) if total else ()
+            title += "".join(style.say(GAP + text, color=style.soft) for text in told)
+        self._open(
+            f"{self.prefix}b{self._frames}",
+            color=style.tie if frame.times > 1 else style.faint,
+            fillcolor=style.paper if len(frame.path) % 2 == 0 else style.wash,
+            label=stack([title], 0),
+            style="rounded,filled",
+            tooltip=tip("/".join(frame.path) or f"{frame.times} repetitions"),
+        )
+
+    def box(
+        self,
+        box: Box,
+        facts: Iterable[str] = (),
+        faded: bool = False,
+        look: Look | None = None,
+        text: str = "",
+        **more: str,
+    ) -> None:
+        """Draw a box, with further facts as markup; faded when it takes no part; `look` says what is other than usual.
+
+        What `text` says of it is shown, behind its name, where the pointer is.
+        """
+        style = self.style
+        usual = style.look(kind_of_box(box), box.nodes)
+        drawn = usual if look is None else look.over(usual)
+        if faded:
+            drawn = Look(style.paper, style.faint, style.quiet).over(drawn)
+        ink = drawn.ink or style.ink
+        soft = drawn.ink or style.soft
+        name, words, sizes = rows_of(box, self.scene, style, drawn.label, ink, soft)
+        if self.across:
+            rows = [name, *words, *(style.say(size, color=soft) for size in sizes), *facts]
+        else:
+            rows = [GAP.join([name, *words]) if len(words) < 2 else name, *(words if len(words) > 1 else ())]
+            rows += [style.say(" · ".join(sizes), color=soft)] if sizes else []
+            rows += self.side_by_side(list(facts), 3)
+        shape = dict(SHAPES[drawn.shape or "rounded"].attributes)
+        if box.node in self.scene.targets:
+            shape["style"] += ",dashed"
+        self.dot.node(
+            f"{self.prefix}{box.id}",
+            stack(rows),
+            color=drawn.outline,
+            fillcolor=drawn.fill,
+            id=f"{self.prefix}{box.id}",
+            tooltip=tip(_whole_name(box) + text),
+            **shape,
+            **more,
+        )
+
+    def _go_on(self, box: Box, goes_on: bool, lines: list[Line]) -> None:
+        """A stub where lines lead to boxes that aren't drawn."""
+        style, here = self.style, f"{self.prefix}{box.id}"
+        others = [(line.target if goes_on else line.source) for line in lines]
+        names = ", ".join(_whole_name(other) for other in others)
+        stub = f"{here}-{'out' if goes_on else 'in'}"
+        self.dot.node(
+            stub,
+            stack([style.say(f"⋯ {len(lines)}" if len(lines) > 1 else "⋯", color=style.quiet)], 0),
+            id=stub,
+            margin="0.02",
+            shape="plain",
+            tooltip=tip(f"not drawn: {names}"),
+        )
+        ends = (here, stub) if goes_on else (stub, here)
+        self.dot.edge(*ends, color=style.quiet, style="dashed", id=f"{stub}-line", tooltip=tip(f"not drawn: {names}"))
+
+    # ---- lines ----
+
+    def line(self, line: Line, text: str = "", label: str = "", gap: int = 3, **look: str) -> None:
+        """Draw a line, with a label as markup at a gap; what `text` says is shown where the pointer is."""
+        source, target, slot = line.edges[0]
+        rank = self.scene.rank
+        if rank[line.target] - rank[line.source] != 1 or is_constant(line.edges[0]):
+            look["weight"] = "1"
+        place = f", slot {slot}" if len(target.inputs) > 1 else ""
+        others = f" and {len(line.edges) - 1} more like it" if len(line.edges) > 1 else ""
+        label = " ".join(part for part in (self._uses(line), label) if part)
+        if label:
+            look["label"] = stack([label], gap)
+        self.dot.edge(
+            f"{self.prefix}{line.source.id}",
+            f"{self.prefix}{line.target.id}",
+            id=f"{self.prefix}{line.id}",
+            tooltip=tip(f"{source.name} → {target.name}{place}{others}{text}"),
+            **look,
+        )
+
+    def _uses(self, line: Line) -> str:
+        """Which use of a layer, where all are drawn as one box."""
+        ends = zip((line.source, line.target), line.edges[0][:2], strict=True)
+        numbers = [str(box.nodes.index(node) + 1) for box, node in ends if box.is_merged]
+        return self.style.say(f"use {' → '.join(numbers)}", color=self.style.tie) if numbers else ""
+
+    def tie(self) -> None:
+        """Draw a line between boxes that follow each other in using a Param."""
+        joined = {frozenset((line.source, line.target)) for line in self.scene.lines}
+        for (first, second), params in self.scene.ties.items():
+            side = "s" if self.across else "e"  # leads the line round the edge that joins them
+            ports = {"tailport": side, "headport": side} if frozenset((first, second)) in joined else {}
+            self.dot.edge(
+                f"{self.prefix}{first.id}",
+                f"{self.prefix}{second.id}",
+                color=self.style.tie,
+                constraint="false",
+                dir="none",
+                id=f"{self.prefix}t{first.id[1:]}-{second.id[1:]}",
+                penwidth="0.9",
+                style="dashed",
+                weight="1",
+                tooltip=tip(f"{_whole_name(first)} and {_whole_name(second)} share {', '.join(params)}"),
+                **ports,
+            )
+
+    def text(self) -> str:
+        """The DOT text."""
+        source: str = self.dot.source
+        return source
+
+
+def kind_of_box(box: Box) -> str:
+    """The family that a box is drawn as."""
+    return "block" if box.block is not None else family(box.nodes[0].layer)
+
+
+def _whole_name(box: Box) -> str:
+    if box.block is not None:
+        path = "/".join((*box.path, box.block))
+        return f"{path} and {box.repeated - 1} more, to {box.last}" if box.repeated > 1 else path
+    if box.repeated > 1:
+        return f"{box.nodes[0].name} and {box.repeated - 1} more, to {box.last}"
+    names = [node.name for node in box.nodes] if box.is_merged else [box.nodes[0].name]
+    return ", ".join(names)
+
+
+def _times(root: Frame) -> list[int]:
+    frames = [root]
+    for frame in frames:
+        frames += [entry for entry in frame.entries if isinstance(entry, Frame)]
+    return [frame.times for frame in frames]

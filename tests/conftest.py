@@ -1,0 +1,37 @@
+"""A machine without Graphviz, or with one that does as it is told."""
+
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def no_dot(tmp_path, monkeypatch):
+    """A PATH on which no Graphviz is, whatever the machine has."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("FONTCONFIG_FILE", raising=False)
+
+
+@pytest.fixture
+def no_wheel(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+
+
+@pytest.fixture
+def dot(tmp_path, no_dot):
+    """Install a `dot` that runs the given lines of Python, with its input as `text`."""
+
+    def install(lines):
+        program = tmp_path / "bin" / "dot"
+        program.write_text(f"#!{sys.executable} -IS\nimport os, sys, time\ntext = sys.stdin.read()\n{lines}\n")
+        program.chmod(0o755)
+        return program
+
+    return install
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "drawings").mkdir()
+    return tmp_path / "drawings"

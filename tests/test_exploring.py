@@ -1,0 +1,89 @@
+"""The page as a file: `run.explore`, with views and with the history of a training."""
+
+import numpy as np
+import pytest
+from test_explorer import browser, needs_browser, opened
+from test_scene import transformer
+
+import minigraph as mg
+from minigraph.costs import Quadratic
+from minigraph.errors import GraphError, NotComputedError, RenderError
+from minigraph.layers import Dense
+from minigraph.measures import shown
+from minigraph.render.scene import Scene
+from minigraph.render.view import View
+
+__all__ = ["browser", "opened"]  # fixtures
+
+
+def trained(steps=9):
+    g = mg.Sequential(3, Dense(4, "tanh", name="h"), Dense(2, name="out"), cost=Quadratic(), name="net", seed=0)
+    rng = np.random.default_rng(0)
+    data, gradients = {"x": rng.random((steps, 3)), "t": rng.random((steps, 2))}, mg.GradientHistory()
+    mg.fit(g, data, epochs=1, batch_size=1, optimizer=mg.SGD(0.1), watch=[gradients], progress=False)
+    return g.forward(data).backward(), gradients
+
+
+@needs_browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_slider_colors_the_flow_at_each_step_of_a_training(opened, tmp_path, theme):
+    run, gradients = trained()
+    path = run.explore(tmp_path / "made.html", history=gradients)
+    page = opened(path.read_text(encoding="utf-8"), color_scheme=theme)
+    edge = f"e{run.graph['h'].id}-{run.graph['out'].id}-0"
+    scene = Scene(run.graph, View())
+    [line] = [line for line in scene.lines if line.id == edge]
+    looks = {}
+    for place, step in enumerate(gradients.steps):
+        page.locator("#frame").fill(str(place))
+        assert page.locator("#when").inner_text() == f"step {step}, C = {shown(gradients.cost[place])}"
+        assert shown(gradients.edge("h", "out")[place]) in page.locator(".sizes").first.text_content()
+        looks[step] = page.locator(f"[id={edge}] path").first.evaluate("path => getComputedStyle(path).stroke")
+    style = mg.style(theme)
+    drawn = gradients.picture([int(step) for step in gradients.steps], style=style).dot
+    for step, stroke in looks.items():
+        rgb = [int(part) for part in stroke.removeprefix("rgb(").removesuffix(")").split(",")]
+        color = "#" + "".join(f"{part:02x}" for part in rgb)
+        assert f'color="{color}"' in drawn.partition(f'id="s{step}-{line.id}"')[0].rpartition("\n")[2]
+
+
+@needs_browser
+def test_a_folded_drawing_lights_up_what_stands_for_a_node(opened, tmp_path):
+    g = transformer(5)
+    rng = np.random.default_rng(0)
+    run = g.forward(tokens=rng.integers(0, 20, (2, 5)), label=rng.integers(0, 20, (2, 5))).backward()
+    page = opened(run.explore(tmp_path / "made.html", fold=True).read_text(encoding="utf-8"))
+    first, last = g["layer_0/hidden"].id, g["layer_4/hidden"].id
+    assert page.locator(f"[id=n{last}]").count() == 0
+    page.keyboard.press("/")
+    page.keyboard.type("layer_4/hidden")
+    page.keyboard.press("Enter")
+    assert "layer_4/hidden" in page.locator("h2").first.inner_text()
+    halo, box = (page.locator(f"#stage {what}").first.bounding_box() for what in ("rect.ahead", f"[id=n{first}]"))
+    assert halo["x"] < box["x"] < box["x"] + box["width"] < halo["x"] + halo["width"]
+    assert halo["y"] < box["y"] < box["y"] + box["height"] < halo["y"] + halo["height"]
+
+
+@needs_browser
+def test_a_long_training_shows_some_of_its_steps(tmp_path):
+    run, gradients = trained(200)
+    text = run.explore(tmp_path / "made.html", history=gradients).read_text(encoding="utf-8")
+    assert text.count('"label":"step ') == 60
+    assert '"label":"step 1, ' in text
+    assert '"label":"step 200, ' in text
+
+
+def test_what_is_refused(tmp_path):
+    run, gradients = trained()
+    other, _ = trained()
+    with pytest.raises(GraphError, match=r"the history is of graph 'net'"):
+        other.explore(tmp_path / "page.html", history=gradients)
+    with pytest.raises(RenderError, match=r"ends in one of .html, .htm"):
+        run.explore(tmp_path / "page.svg")
+    with pytest.raises(RenderError, match="no folder"):
+        run.explore(tmp_path / "none" / "page.html")
+    with pytest.raises(GraphError, match="did you mean fold"):
+        run.explore(tmp_path / "page.html", folds=True)
+    with pytest.raises(NotComputedError, match="forward"):
+        mg.Run(run.graph).explore(tmp_path / "page.html")
+    assert list(tmp_path.iterdir()) == []

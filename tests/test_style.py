@@ -1,0 +1,146 @@
+"""Themes that everybody can read, and looks that change single boxes."""
+
+import itertools
+from fnmatch import fnmatchcase
+
+import numpy as np
+import pytest
+from test_drawing import nested, network_dot, statements, text_of, two_towers
+
+import minigraph as mg
+from minigraph.errors import GraphError
+from minigraph.layers import Dense
+from minigraph.render.scale import Learning, Scale
+from minigraph.render.style import SHAPES, Look, Style
+from minigraph.render.themes import THEMES, mixed, style
+
+every_theme = pytest.mark.parametrize("theme", THEMES)
+
+# Machado, Oliveira, Fernandes 2009: what is seen without one kind of cone, in linear RGB
+SEEN = {
+    "all cones": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def linear(color):
+    v = np.array([int(color[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+    return np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one, other):
+    """WCAG's ratio of luminances, from 1 to 21."""
+    low, high = sorted(linear(color) @ [0.2126, 0.7152, 0.0722] for color in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def difference(one, other, seen):
+    """CIE 1976: about 2 is just noticeable."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    labs = []
+    for color in (one, other):
+        t = to_xyz @ np.clip(np.array(SEEN[seen]) @ linear(color), 0, 1) / [0.9505, 1.0, 1.089]
+        f = np.where(t > 0.008856, np.cbrt(t), 7.787 * t + 16 / 116)
+        labs.append([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+    return float(np.linalg.norm(np.subtract(*labs)))
+
+
+@every_theme
+def test_texts_and_lines_stand_out(theme):
+    s = THEMES[theme]
+    grounds = [s.paper, s.wash, *(look.fill for look in s.families.values()), *s.learning]
+    for ground, text in itertools.product(grounds, (s.ink, s.soft, s.alarm)):
+        assert contrast(ground, text) >= (7 if text == s.ink else 4.5), (ground, text)
+    drawn = [s.quiet, s.tie, s.positive, s.negative, *s.falling, *s.rising]
+    for color in [*drawn, *(look.outline for look in s.families.values())]:
+        assert contrast(s.paper, color) >= 3, color
+
+
+@every_theme
+def test_families_differ_in_shape_whatever_the_colors(theme):
+    shapes = [look.shape for look in THEMES[theme].families.values()]
+    assert len(set(shapes)) == len(shapes)
+    assert len({SHAPES[shape].glyph for shape in shapes}) == len(shapes)
+
+
+@pytest.mark.parametrize("seen", SEEN)
+@every_theme
+def test_sizes_of_gradients_are_told_apart_by_everybody(theme, seen):
+    s = THEMES[theme]
+    for one, other in itertools.pairwise(s.falling):
+        assert difference(one, other, seen) >= 6, (one, other)
+    ground = [contrast(s.paper, color) for color in s.falling]
+    assert ground == sorted(ground, reverse=bool(ground[0] > ground[-1]))  # lightness alone tells the order
+    if theme != "print":  # where black is all there is, and the width goes on growing
+        assert min(difference(color, s.falling[0], seen) for color in s.rising) >= 15
+        assert difference(s.positive, s.negative, seen) >= 30
+    fills = [contrast(s.ink, color) for color in s.learning]
+    assert fills == sorted(fills, reverse=True)
+
+
+def test_widths_and_colors_grow_with_the_gradient():
+    scale = Scale([1e-5, 1.0, 30.0], 1.0, "", THEMES["light"])
+    levels = np.linspace(-5, 2, 29)
+    widths = [scale.width(level) for level in levels]
+    assert widths == sorted(widths)
+    assert [scale.color(level) for level in (-5, 0, 1)] == ["#440154", "#008f68", "#d55e00"]
+    assert scale.color(-0.5) == mixed("#008f68", "#17808a", 0.5)
+    assert scale.level(1e-9) == -5
+
+
+@pytest.mark.parametrize(("ratio", "place"), [(0.0, 0), (1e-9, 0), (1e-6, 0), (1e-3, 3), (1.0, 6), (50.0, 6)])
+def test_fills_by_the_ratio_of_gradient_to_weight(ratio, place):
+    s = THEMES["light"]
+    assert Learning(s).color(ratio) == s.learning[place]
+
+
+def test_looks_change_boxes_by_type_of_layer_and_by_name():
+    g, _ = two_towers()
+    looks = {
+        Dense: Look(shape="box", outline="#112233"),
+        "d*": Look(fill="#ffeecc"),
+        "out": Look(label="the <b>end</b>", shape="hexagon", ink="#440000"),
+    }
+    found = statements(network_dot(g, style("print", looks=looks, name_size=13)))
+    for node in g.nodes:
+        look = found[f"n{node.id}"][1]
+        assert (look["color"] == "#112233") == isinstance(node.layer, Dense)
+        assert (look["fillcolor"] == "#ffeecc") == fnmatchcase(node.name, "d*")
+        assert (look.get("shape") == "hexagon") == (node.name == "out")
+        assert 'POINT-SIZE="13"' in look["label"]
+    assert text_of(found[f"n{g['out'].id}"][1]["label"]).strip().startswith("the <b>end</b>")
+    assert 'COLOR="#440000"' in found[f"n{g['out'].id}"][1]["label"]
+
+
+def test_blocks_drawn_as_boxes_have_looks_too():
+    dot = network_dot(
+        nested()[0], Style(families={**Style().families, "block": Look("#fefefe", "#010101", shape="tab")}), depth=0
+    )
+    assert dot.count("shape=tab") == 2
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_shape_draws(name):
+    from minigraph.render.engine import render
+
+    pytest.importorskip("pygraphviz", reason="pygraphviz, of the extra draw, is not installed")
+    g = mg.Sequential(2, Dense(2, name="h"))
+    svg = render(network_dot(g, style(looks={"h": Look(shape=name)})), "svg").decode()
+    assert 'id="n1"' in svg
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        (lambda: style("neon"), "'light', 'dark', 'print'"),
+        (lambda: style(ink="red"), "#rrggbb"),
+        (lambda: style(falling=("#123",)), "falling"),
+        (lambda: Look(fill="#12345"), "fill"),
+        (lambda: Look(shape="star"), "rounded"),
+    ],
+)
+def test_what_is_no_style(wrong, word):
+    with pytest.raises(GraphError, match=word):
+        wrong()
