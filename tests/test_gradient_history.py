@@ -565,3 +565,20 @@ def test_the_books_curves_and_bars_of_vanishing_gradients():
             assert gradients.grad(name, "w")[epoch] == pytest.approx(expected, rel=1e-9)
     first = [gradients.mean_delta(name)[0] for name in names]
     assert first == sorted(first)  # the earlier the layer, the slower it learns
+
+
+@pytest.mark.parametrize(("lr", "found"), [(1e-7, ["update ratio"]), (0.05, []), (200.0, ["update ratio"])])
+def test_updates_out_of_proportion_are_found(lr, found):
+    g = mg.Sequential(3, Dense(4, "tanh", name="h"), Dense(2, name="out"), cost=Quadratic(), seed=0)
+    rng = np.random.default_rng(0)
+    gradients = mg.GradientHistory()
+    with pytest.raises(NotComputedError, match="no step is kept"):
+        gradients.diagnose()
+    run = g.forward(x=rng.random((8, 3)), t=rng.random((8, 2))).backward()
+    gradients(run)
+    with pytest.raises(NotComputedError, match="no update was measured"):
+        gradients.diagnose()
+    mg.SGD(lr).step(run)
+    diagnosis = gradients.diagnose()
+    assert list(diagnosis.kinds) == found
+    assert "step 1" in str(diagnosis)

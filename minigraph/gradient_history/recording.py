@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from ..errors import GraphError, StaleError
+from ..errors import GraphError, NotComputedError, StaleError
 from ..layer import Layer
 from ..numbers import is_whole
 from ..param import Array
@@ -19,6 +19,7 @@ from .sizes import Places, Sizes, measure, norm
 from .steps import GradientSteps
 
 if TYPE_CHECKING:
+    from ..diagnose import Diagnosis
     from ..render.picture import Picture
     from ..render.style import Style
 
