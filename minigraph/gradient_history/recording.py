@@ -152,6 +152,23 @@ class GradientHistory(GradientSteps):
         """
         return heatmap(self._table(kind), path)
 
+    def diagnose(self) -> Diagnosis:
+        """Whether the last update that was measured is out of proportion to the weights, as findings: `print` it.
+
+        Judged is ‖Δw‖ / ‖w‖ of each Param of two axes or more, as the optimizer moved it. Raises NotComputedError while
+        there is none.
+        """
+        from ..diagnose import Diagnosis, judge_updates
+
+        self.settle()
+        _ = self.places  # raises
+        moved = [place for place, sizes in enumerate(self._kept) if sizes.update_state == "computed"]
+        if not moved:
+            raise NotComputedError("no update was measured yet: go on training, or take an optimizer's step")
+        ratios = {name: float(self.update_ratio(name)[moved[-1]]) for name in self.params}
+        source = f" at step {self.steps[moved[-1]]}"
+        return Diagnosis(judge_updates(self.places.graph, ratios, source=source), f"the update{source}")
+
     def picture(self, steps: Sequence[int] | None = None, *, style: Style | str = "light", **view: Any) -> Picture:
         """The gradient flows at some of the steps kept, beside each other on one scale; options are those of `mg.View`.
 

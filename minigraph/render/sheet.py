@@ -129,18 +129,17 @@ class Sheet:
 
     def _begin(self, frame: Frame) -> None:
         style = self.style
-        title = style.words(frame.title, color=style.soft, stretch=2) if frame.title else ""
+        rows = [style.words(frame.title, color=style.soft, stretch=2) if frame.title else ""]
         if frame.times > 1:
             params = list({param: None for box in frame.boxes() for param in box.params})
             total = sum(param.size for param in params)
-            title += style.say(f"{GAP if title else ''}×{frame.times}", style.name_size, style.tie, bold=True)
-            told = (counted(total, "shared " * frame.shared),) if total else ()
-            title += "".join(style.say(GAP + text, color=style.soft) for text in told)
+            rows[0] += style.say(f"{GAP if rows[0] else ''}×{frame.times}", style.name_size, style.tie, bold=True)
+            rows += [style.say(counted(total, "shared " * frame.shared), color=style.soft)] if total else []
         self._open(
             f"{self.prefix}b{self._frames}",
             color=style.tie if frame.times > 1 else style.faint,
             fillcolor=style.paper if len(frame.path) % 2 == 0 else style.wash,
-            label=stack([title], 0),
+            label=stack(rows, 0),
             style="rounded,filled",
             tooltip=tip("/".join(frame.path) or f"{frame.times} repetitions"),
         )
