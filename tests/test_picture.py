@@ -189,7 +189,7 @@ def test_a_large_layout_is_quick_and_a_very_large_one_is_announced(size, quick, 
     dot(DRAWS)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        svg = picture(size=size, advice="fold=True draws 12 boxes").svg()
+        svg = picture(size=size, advise=lambda: "fold=True draws 12 boxes").svg()
     assert ("-Gnslimit" in svg) == quick
     assert bool(caught) == warned
     for warning in caught:
@@ -233,7 +233,7 @@ def test_after_its_time_it_is_drawn_folded(dot, no_wheel, folder):
 def test_if_that_is_not_in_time_either_the_error_says_what_to_fold(simpler, tries, reason, dot, no_wheel, folder):
     dot(f"open({str(folder / 'tries')!r}, 'a').write('x'); {HANGS}")
     with pytest.raises(LayoutTimeout, match=reason) as caught:
-        picture(simpler=simpler, advice="name it").save(folder / "net.svg", timeout=0.6)
+        picture(simpler=simpler, advise=lambda: "name it").save(folder / "net.svg", timeout=0.6)
     assert (folder / "tries").read_text() == "x" * tries
     assert str(folder / "net.gv") in str(caught.value)
     assert (folder / "net.gv").read_text() == SMALL

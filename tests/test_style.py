@@ -101,7 +101,7 @@ def test_looks_change_boxes_by_type_of_layer_and_by_name():
     looks = {
         Dense: Look(shape="box", outline="#112233"),
         "d*": Look(fill="#ffeecc"),
-        "out": Look(label="the <b>end</b>", shape="hexagon", ink="#440000"),
+        "out": Look(label="the <b>end</b>", shape="hexagon", ink="#440000", font="Courier", size=20),
     }
     found = statements(network_dot(g, style("print", looks=looks, name_size=13)))
     for node in g.nodes:
@@ -109,7 +109,8 @@ def test_looks_change_boxes_by_type_of_layer_and_by_name():
         assert (look["color"] == "#112233") == isinstance(node.layer, Dense)
         assert (look["fillcolor"] == "#ffeecc") == fnmatchcase(node.name, "d*")
         assert (look.get("shape") == "hexagon") == (node.name == "out")
-        assert 'POINT-SIZE="13"' in look["label"]
+        assert ('POINT-SIZE="13"' in look["label"]) == (node.name != "out") == ('POINT-SIZE="20"' not in look["label"])
+        assert (look.get("fontname") == "Courier") == (node.name == "out")
     assert text_of(found[f"n{g['out'].id}"][1]["label"]).strip().startswith("the <b>end</b>")
     assert 'COLOR="#440000"' in found[f"n{g['out'].id}"][1]["label"]
 
@@ -139,6 +140,7 @@ def test_every_shape_draws(name):
         (lambda: style(falling=("#123",)), "falling"),
         (lambda: Look(fill="#12345"), "fill"),
         (lambda: Look(shape="star"), "rounded"),
+        (lambda: Look(size=0), "1 to 200"),
     ],
 )
 def test_what_is_no_style(wrong, word):

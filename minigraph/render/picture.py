@@ -37,8 +37,8 @@ class Picture:
     """A sentence or two on what is to be seen, for those who don't see it."""
     simpler: Callable[[], Picture | None] | None = field(default=None, repr=False)
     """Makes the folded drawing that is laid out if this one takes too long; None if there is nothing to fold."""
-    advice: str = ADVICE
-    """What draws less, as the end of a sentence: said before a long layout, and by the error if it takes too long."""
+    advise: Callable[[], str] = field(default=lambda: ADVICE, repr=False)
+    """Says what draws less, as the end of a sentence: before a long layout, and in the error if it takes too long."""
     size: int = 0
     """How much there is to lay out: boxes, and lines, each counted once for every rank it leads to or past."""
 
@@ -106,18 +106,18 @@ class Picture:
     def _drawn(self, format: str, timeout: float) -> tuple[Picture, bytes]:
         """What was drawn, this or the simpler picture, and its data."""
         if self.size > LONG:
-            _warn(f"{self.title}: {self.size:,} boxes and pieces of lines may take long to lay out: {self.advice}")
+            _warn(f"{self.title}: {self.size:,} boxes and pieces of lines may take long to lay out: {self.advise()}")
         try:
             return self, render(self.dot, format, timeout=timeout, quick=self.size > LARGE)
         except LayoutTimeout as error:
             simpler = self.simpler() if self.simpler else None
             if simpler is None:
-                raise LayoutTimeout(f"{error}: {self.advice}, or allow a longer timeout") from None
+                raise LayoutTimeout(f"{error}: {self.advise()}, or allow a longer timeout") from None
             _warn(f"{self.title}: {error}, so this is the folded drawing")
         try:
             return simpler, render(simpler.dot, format, timeout=timeout, quick=simpler.size > LARGE)
         except LayoutTimeout as error:
-            raise LayoutTimeout(f"{error}, even folded: {simpler.advice}, or allow a longer timeout") from None
+            raise LayoutTimeout(f"{error}, even folded: {simpler.advise()}, or allow a longer timeout") from None
 
 
 def _warn(message: str) -> None:

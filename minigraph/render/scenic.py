@@ -6,12 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..graph import Graph
-from .picture import ADVICE, Picture
+from .picture import Picture
 from .scene import Frame, Scene
 from .view import View
-
-MANY = 100
-"""From so many boxes on it is worth finding out how far they fold."""
 
 
 def picture_of(
@@ -34,9 +31,8 @@ def picture_of(
             return None
         return picture_of(graph, folded, dot, kind, description, labeled)
 
-    return Picture(
-        dot(scene), f"{graph.name}, {kind}", description, simpler, _advice(scene), _size(scene, labeled(scene))
-    )
+    title, size = f"{graph.name}, {kind}", _size(scene, labeled(scene))
+    return Picture(dot(scene), title, description, simpler, lambda: _advice(scene), size)
 
 
 def _size(scene: Scene, labeled: bool) -> int:
@@ -49,8 +45,6 @@ def _size(scene: Scene, labeled: bool) -> int:
 def _advice(scene: Scene) -> str:
     """What would draw less, and how much less."""
     boxes, view = len(scene.boxes), scene.view
-    if boxes < MANY:
-        return ADVICE
     options = {"fold=True": replace(view, fold=True), "depth=0": replace(view, depth=0)}
     counts = {name: len(Scene(scene.graph, other).boxes) for name, other in options.items()}
     said = [f"{name} draws {count:,} boxes" for name, count in counts.items() if count < boxes]

@@ -164,7 +164,7 @@ class Sheet:
             drawn = Look(style.paper, style.faint, style.quiet).over(drawn)
         ink = drawn.ink or style.ink
         soft = drawn.ink or style.soft
-        name, words, sizes = rows_of(box, self.scene, style, drawn.label, ink, soft)
+        name, words, sizes = rows_of(box, self.scene, style, drawn, ink, soft)
         if self.across:
             rows = [name, *words, *(style.say(size, color=soft) for size in sizes), *facts]
         else:
@@ -172,6 +172,8 @@ class Sheet:
             rows += [style.say(" · ".join(sizes), color=soft)] if sizes else []
             rows += self.side_by_side(list(facts), 3)
         shape = dict(SHAPES[drawn.shape or "rounded"].attributes)
+        if drawn.font is not None:
+            more["fontname"] = drawn.font
         if box.node in self.scene.targets:
             shape["style"] += ",dashed"
         self.dot.node(

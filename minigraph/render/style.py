@@ -14,6 +14,7 @@ import graphviz
 from ..costs import Cost
 from ..errors import GraphError
 from ..layer import Input, Layer, Neurons, Node
+from ..numbers import is_real
 from .engine import FONT
 
 
@@ -45,9 +46,8 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Look:
-    """How a box looks: colors as #rrggbb, a shape out of `SHAPES`, a label in place of the name. None: as it would be.
-
-    Raises GraphError for a color or a shape that there isn't.
+    """How a box looks: colors as #rrggbb, a shape out of `SHAPES`, a label in place of the name, a font and the name's
+    size in points. None: as it would be. Raises GraphError for a color or a shape that there isn't.
     """
 
     fill: str | None = None
@@ -55,8 +55,12 @@ class Look:
     ink: str | None = None
     shape: str | None = None
     label: str | None = None
+    font: str | None = None
+    size: float | None = None
 
     def __post_init__(self) -> None:
+        if self.size is not None and not (is_real(self.size) and 1 <= self.size <= 200):
+            raise GraphError(f"a look takes a size from 1 to 200 points, got {self.size!r}")
         for name in ("fill", "outline", "ink"):
             check_color(name, getattr(self, name), optional=True)
         if self.shape is not None and self.shape not in SHAPES:

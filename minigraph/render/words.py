@@ -10,20 +10,19 @@ from ..summary import kind_of, shape_text, shapes_of
 from ..symbols import Symbols
 from .facts import worth_saying
 from .scene import Box, Scene
-from .style import Style, escape
+from .style import Look, Style, escape
 
 NAMED = 3
 """Of many uses or inputs, so many are named."""
 
 
-def rows_of(
-    box: Box, scene: Scene, style: Style, label: str | None, ink: str, soft: str
-) -> tuple[str, list[str], list[str]]:
+def rows_of(box: Box, scene: Scene, style: Style, look: Look, ink: str, soft: str) -> tuple[str, list[str], list[str]]:
     """Markup of the name, markup of what it is, and texts about its sizes: as much as the view's detail asks for."""
-    name = style.words(_name(box) if label is None else label, style.name_size, ink, bold=True)
+    size = look.size or style.name_size
+    name = style.words(_name(box) if look.label is None else look.label, size, ink, bold=True)
     if box.repeated > 1:
         shared = " shared" * box.shared
-        name += style.say(f"&#160;&#160;×{box.repeated}{shared}", style.name_size, style.tie, bold=True)
+        name += style.say(f"&#160;&#160;×{box.repeated}{shared}", size, style.tie, bold=True)
     detail = scene.view.detail
     if detail == "name":
         return name, [], []
