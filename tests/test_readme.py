@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from types import FunctionType
 
@@ -50,6 +51,23 @@ def test_the_catalogue_names_everything_and_its_example_runs(tmp_path):
     done = run(tmp_path, "-c", example)
     assert done.returncode == 0, done.stderr
     assert "(3, 8)" in done.stdout
+
+
+def test_the_page_on_pictures_runs_and_names_every_option(tmp_path):
+    text = (ROOT / "docs" / "pictures.md").read_text(encoding="utf-8")
+    done = run(tmp_path, "-c", "".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)))
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {"net.svg", "flow.pdf", "folded.svg", "part.tikz", "w.svg", "page.html", "looks.svg"}
+    assert {field.name for field in fields(mg.View)} == set(
+        re.findall(r"`(\w+)`", "".join(re.findall("^\\| (`.*?) \\|", text, re.M)))
+    )
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / link).exists(), link
 
 
 @pytest.mark.parametrize("path", [p for p in EXAMPLES if p.name != "nielsen_mnist.py"], ids=lambda path: path.stem)
