@@ -152,9 +152,11 @@ class Graph(Assembly, Block):
 
         return network_picture(self, view_of(view), themed(style))
 
-    def draw(self, path: str | Path, *, style: Style | str = "light", timeout: float = 30.0, **view: Any) -> Path:
+    def draw(
+        self, path: str | Path, *, style: Style | str = "light", timeout: float = 30.0, dpi: float = 192.0, **view: Any
+    ) -> Path:
         """Draw the network into a file; the format goes by the extension, as in `Picture.save`. Returns the path."""
-        return self.picture(style=style, **view).save(path, timeout=timeout)
+        return self.picture(style=style, **view).save(path, timeout=timeout, dpi=dpi)
 
     def neurons(self, *, style: Style | str = "light", **options: Any) -> Picture:
         """A small network neuron by neuron, with its weights; `figure=` draws the book's figures.

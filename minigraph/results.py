@@ -180,9 +180,11 @@ class Results:
 
         return flow_picture(self, view_of(view), themed(style))
 
-    def draw(self, path: str | Path, *, style: Style | str = "light", timeout: float = 30.0, **view: Any) -> Path:
+    def draw(
+        self, path: str | Path, *, style: Style | str = "light", timeout: float = 30.0, dpi: float = 192.0, **view: Any
+    ) -> Path:
         """Draw the gradient flow into a file; the format goes by the extension, as in `Picture.save`."""
-        return self.picture(style=style, **view).save(path, timeout=timeout)
+        return self.picture(style=style, **view).save(path, timeout=timeout, dpi=dpi)
 
     def explore(
         self,

@@ -421,6 +421,15 @@ def test_the_share_of_saturated_outputs_and_of_their_error():
     assert finding.data["share of the error"] == pytest.approx(sum(error[at] for at in flat) / error.sum())
 
 
+@pytest.mark.parametrize(("on", "level"), [(9, "note"), (10, "note"), (17, "note"), (18, "alarm"), (20, "alarm")])
+def test_where_most_outputs_are_saturated_it_is_an_alarm(on, level):
+    g = chain([1, 20, 1], "sigmoid")
+    g["h1"].layer.w.value[:] = 0.0
+    g["h1"].layer.b.value[:] = np.where(np.arange(20) < on, 9.0, 0.0)
+    g["h2"].layer.w.value[:] = np.where(np.arange(20) < on, 0.1, 0.001)
+    assert [finding.level for finding in found(run_of(g), "saturated")] == ([level] if on > 9 else [])
+
+
 @pytest.mark.parametrize("kind", ["relu", "leaky_relu", "identity"])
 def test_what_has_two_slopes_is_not_saturated(kind):
     g = chain([6, 10, 2], kind)
@@ -540,7 +549,9 @@ def test_nan_in_a_feed():
     finding = diagnose(run_of(g, m=6, x=x))[0]
     assert (finding.kind, finding.node) == ("not finite", "x")
     assert finding.data == {"cause": "feeds", "direction": "forward", "nan": 1, "infinite": 1, "of": 24}
-    assert finding.evidence.startswith("its output has 1 NaN and 1 infinite of 24 numbers: they came in with the feed")
+    assert finding.evidence.startswith(
+        "its output has 1 NaN and 1 infinite of 24 numbers, the first at [2, 1]: they came in with the feed"
+    )
     assert found(run_of(g, m=6, x=x), "not finite") == [finding]  # not those behind it
 
 

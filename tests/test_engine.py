@@ -175,6 +175,18 @@ def test_harmless_words_are_dropped_and_others_are_passed_on(said, dot, no_wheel
         engine.render(SMALL, "svg")
 
 
+# Old and new
+
+
+@pytest.mark.parametrize(
+    ("version", "spaced"), [("2.43.0", True), ("6.0.2", True), ("7.0.0", False), ("14.1.5", False)]
+)
+def test_before_version_7_the_tips_of_arrows_are_held_back(version, spaced, dot, no_wheel):
+    program = dot(DRAWS)
+    program.write_text(program.read_text().replace("14.1.5", version))
+    assert (b"-Earrowtail=nonenormal" in engine.render(SMALL, "svg")) == spaced
+
+
 # Time
 
 

@@ -51,8 +51,8 @@ def test_a_folded_line_shows_the_first_and_the_last_repetition():
     assert label(look) == f"{shown(sizes[0])} … {shown(sizes[5])}"
     cost = rms(run.edge("logits", "softmax_cross_entropy").grad)
     decades = math.log10(math.sqrt(np.mean(np.square(sizes))) / cost)
-    step = 1 if "10⁻⁵" in scale_of(run.picture(fold=True).dot) else 2
-    width = STYLE.thick + decades / step * (STYLE.thick - STYLE.thin) / 5
+    assert scale_of(run.picture(fold=True).dot)[-1] == "10⁻⁵"
+    width = STYLE.thick + decades * (STYLE.thick - STYLE.thin) / 5
     assert float(look["penwidth"]) == pytest.approx(width, abs=1e-3)
     norms = [np.linalg.norm(run.grad(g[f"layer_{i}/hidden"].layer.w)) for i in range(6)]
     assert f"‖∂C/∂w‖ {shown(math.hypot(*norms))}" in label(drawn[f"n{source.id}"])
@@ -218,6 +218,41 @@ def test_a_line_that_was_not_run_is_told_from_one_without_a_path():
     feeds.pop("t")
     part = looks(g.forward(feeds, until="dense_1").picture(depth=0))
     assert any("not part of this run" in look["tooltip"] for look in part.values())
+
+
+@pytest.mark.parametrize("part", [{"around": "dense_1"}, {"between": ("dense", "dense_2")}])
+def test_a_part_is_drawn_on_the_scale_of_the_whole(part):
+    run = swept(sigmoids())
+    whole, seen = looks(run.picture(findings=False)), looks(run.picture(findings=False, **part))
+    assert 0 < len(seen) < len(whole)
+    for id, look in seen.items():
+        assert {**look, "weight": ""} == {**whole[id], "weight": ""}
+    assert scale_of(run.picture(**part).dot) == scale_of(run.picture().dot)
+    cost = rms(run.edge("dense_7", "quadratic").grad)
+    assert f"relative to the cost edge, {shown(cost)}" in text_of(run.picture(**part).dot)
+
+
+def test_the_legend_says_whose_gradients_boxes_show():
+    run = wired("shared_twice").forward().backward()
+    assert "∂C/∂w of this use, mean" in text_of(run.picture().dot)
+    assert "∂C/∂w of all that a box stands for, mean" in text_of(run.picture(merge=True).dot)
+    deep = swept(mg.Sequential(6, sigmoids(2), sigmoids(2), cost=Quadratic(), seed=0))
+    assert "θ: all Params of a block" in text_of(deep.picture(depth=0).dot)
+    assert "θ" not in text_of(deep.picture().dot)
+    layers = [layer for _ in range(4) for layer in (Dense(6, "tanh"), Identity())]
+    repeated = swept(mg.Sequential(6, *layers, cost=Quadratic(), seed=0))
+    assert "first and last repetition" in text_of(repeated.picture(fold=True).dot)
+    assert "first and last repetition" not in text_of(run.picture(merge=True).dot)
+
+
+def test_a_bare_drawing_has_neither_title_nor_legend():
+    run = swept(sigmoids())
+    bare, titled = run.picture(title=False, legend=False).dot, run.picture(legend=False).dot
+    assert not any(word in text_of(bare) for word in ("sequential", "batch of", "10⁻⁵", "neurons"))
+    assert "batch of 12" in text_of(titled)
+    assert "10⁻⁵" not in text_of(titled)
+    assert "batch of" not in text_of(run.picture(title=False).dot)
+    assert "10⁻⁵" in text_of(run.picture(title=False).dot)
 
 
 def test_what_is_not_finite_stays_marked_without_numbers():

@@ -240,6 +240,30 @@ def test_if_that_is_not_in_time_either_the_error_says_what_to_fold(simpler, trie
     assert names(folder) == ["net.gv", "tries"]
 
 
+def test_who_waits_is_told_what_draws_less(dot, no_wheel, monkeypatch):
+    monkeypatch.setattr("minigraph.render.engine.PATIENCE", 0.2)
+    dot(f"time.sleep(0.6); {DRAWS}")
+    with pytest.warns(GraphWarning, match=r"two towers, network: the layout takes longer than .* s: name it"):
+        svg = picture(advise=lambda: "name it").svg()
+    assert "<svg" in svg
+
+
+def test_the_dots_of_a_png(dot, no_wheel, folder):
+    open_png = "sys.stdout.buffer.write(b'\\x89PNG\\r\\n' + ' '.join(sys.argv[1:]).encode())"
+    dot(open_png)
+    assert b"-Gdpi=192" in picture().save(folder / "a.png").read_bytes()
+    assert b"-Gdpi=300" in picture().save(folder / "b.png", dpi=300).read_bytes()
+
+
+@needs_graphviz
+def test_a_png_is_as_fine_as_asked_for(tmp_path):
+    g = mg.Sequential(2, Dense(2))
+    wide = [
+        int.from_bytes(g.draw(tmp_path / f"{dpi}.png", dpi=dpi).read_bytes()[16:20], "big") for dpi in (72, 144, 288)
+    ]
+    assert wide == pytest.approx([wide[0], 2 * wide[0], 4 * wide[0]], rel=0.02)
+
+
 def test_a_failure_is_not_tried_folded(dot, no_wheel):
     dot("sys.exit('no cairo')")
     with pytest.raises(RenderError, match="no cairo"):
@@ -255,7 +279,9 @@ def test_a_notebook_shows_the_svg(dot, no_wheel):
     assert bundle["text/plain"] == "two towers, network: Nodes a and b."
     assert bundle["image/svg+xml"] == picture().svg()
     assert set(picture()._repr_mimebundle_(include={"text/plain"})) == {"text/plain"}
-    assert set(picture()._repr_mimebundle_(exclude=["text/plain"])) == {"image/svg+xml"}
+    assert set(picture()._repr_mimebundle_(exclude=["text/plain"])) == {"image/svg+xml", "text/html"}
+    assert bundle["text/html"].startswith("<svg")
+    assert "max-width: 100%" in bundle["text/html"]  # which an <img> made of the SVG would not be held to
 
 
 def test_a_notebook_without_an_engine_shows_the_reason(no_dot, no_wheel):

@@ -43,7 +43,8 @@ def outline(frame):
     found = []
     for entry in frame.entries:
         if isinstance(entry, Frame):
-            found.append((entry.title, entry.times, outline(entry)))
+            title = f"{entry.title} … {entry.last}" if entry.last else entry.title
+            found.append((title, entry.times, outline(entry)))
         else:
             name = entry.block if entry.block is not None else entry.nodes[0].name
             found.append((name, entry.repeated) if entry.repeated > 1 else name)

@@ -82,12 +82,33 @@ def test_sizes_of_gradients_are_told_apart_by_everybody(theme, seen):
 
 def test_widths_and_colors_grow_with_the_gradient():
     scale = Scale([1e-5, 1.0, 30.0], 1.0, "", THEMES["light"])
-    levels = np.linspace(-5, 2, 29)
-    widths = [scale.width(level) for level in levels]
+    assert (scale.fall, scale.rise) == (5, 2)
+    widths = [scale.width(decades) for decades in np.linspace(-5, 2, 29)]
     assert widths == sorted(widths)
-    assert [scale.color(level) for level in (-5, 0, 1)] == ["#440154", "#008f68", "#d55e00"]
+    assert [widths[0], scale.width(0), widths[-1]] == [1.0, 6.0, 8.5]
+    assert [scale.color(decades) for decades in (-5, 0, 1, 2)] == ["#440154", "#008f68", "#d55e00", "#8c1d04"]
     assert scale.color(-0.5) == mixed("#008f68", "#17808a", 0.5)
-    assert scale.level(1e-9) == -5
+    assert [scale.decades(size) for size in (1e-9, 1e-3, 10.0, 1e9)] == pytest.approx([-5, -3, 1, 2])
+    assert [ratio for _, ratio in scale.samples()] == ["10²", "10¹", "1", "10⁻¹", "10⁻²", "10⁻³", "10⁻⁴", "10⁻⁵"]
+
+
+@pytest.mark.parametrize(
+    ("smallest", "largest", "fall", "rise"),
+    [
+        (0.5, 1.0, 5, 0),
+        (2e-6, 1.0, 6, 0),
+        (1e-6, 1.0, 6, 0),
+        (1e-12, 3.0, 12, 1),
+        (1e-30, 1e30, 20, 8),
+        (1.0, 1e3, 5, 3),
+    ],
+)
+def test_the_scale_reaches_as_far_as_the_sizes(smallest, largest, fall, rise):
+    scale = Scale([smallest, largest], 1.0, "", THEMES["light"])
+    assert (scale.fall, scale.rise) == (fall, rise)
+    assert len(scale.samples()) <= 13
+    ratios = [ratio for _, ratio in scale.samples()]
+    assert ("≤" in ratios[-1], "≥" in ratios[0]) == (smallest < 1e-20, largest > 1e8)
 
 
 @pytest.mark.parametrize(("ratio", "place"), [(0.0, 0), (1e-9, 0), (1e-6, 0), (1e-3, 3), (1.0, 6), (50.0, 6)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -131,6 +132,9 @@ class Diagnosis(Sequence[Finding]):
                 if group:
                     lines += ["", f"{prefix}{KINDS[kind]}", *_written(group)]
         return "\n".join(lines) + ("\n" + rest if rest else "")
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def __repr__(self) -> str:
         counts = [f"{sum(finding.kind == kind for finding in self)} {kind}" for kind in self.kinds]

@@ -132,4 +132,5 @@ def _counts(array: Array) -> dict[str, float]:
 def _counted(array: Array) -> str:
     nan, infinite, size = _counts(array).values()
     parts = [f"{nan:,} NaN"] * bool(nan) + [f"{infinite:,} infinite"] * bool(infinite)
-    return f"{' and '.join(parts)} of {size:,} numbers"
+    first = ", ".join(map(str, np.argwhere(~np.isfinite(array))[0]))
+    return f"{' and '.join(parts)} of {size:,} numbers, the first at [{first}]"

@@ -29,6 +29,8 @@ FLAT = 0.1
 """A slope counts as nearly 0 below this share of the activation's largest: for a sigmoid beyond |z| = 3.6."""
 SATURATED = 0.5
 """Share of a layer's outputs that must be saturated, and of the (squared) error that meets them."""
+MOSTLY_SATURATED = 0.9
+"""Share of outputs that is an alarm: of less, a trained network may well be."""
 AROUND_0 = np.linspace(-3.0, 3.0, 25)
 """Where an activation's largest slope is looked for."""
 
@@ -111,7 +113,8 @@ def saturated(seen: Seen) -> list[Finding]:
         )
         data = {"share": flat / outputs, "m": seen.m} | ({"share of the error": lost / error} if error else {})
         remedy = SATURATED_OUTPUT if costs else SATURATED_REMEDY
-        found.append(_finding(seen, "saturated", uses, evidence, remedy, data))
+        level: Level = "alarm" if flat >= MOSTLY_SATURATED * outputs else "note"
+        found.append(_finding(seen, "saturated", uses, evidence, remedy, data, level))
     return sorted(found, key=_by_share)
 
 

@@ -188,10 +188,11 @@ class GradientHistory(GradientSteps):
         *,
         style: Style | str = "light",
         timeout: float = 30.0,
+        dpi: float = 192.0,
         **view: Any,
     ) -> Path:
         """Draw `picture` into a file; the format goes by the extension, as in `Picture.save`. Returns the path."""
-        return self.picture(steps, style=style, **view).save(path, timeout=timeout)
+        return self.picture(steps, style=style, **view).save(path, timeout=timeout, dpi=dpi)
 
     def _table(self, kind: str) -> Table:
         if kind not in LABELS:

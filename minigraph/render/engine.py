@@ -1,6 +1,7 @@
 """Graphviz in a child process: DOT text becomes SVG, PNG, PDF, or a layout in JSON."""
 
 import contextlib
+import functools
 import importlib.util
 import math
 import os
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from xml.sax.saxutils import escape
 
 from ..caller import user_frame
@@ -29,6 +30,9 @@ FONT = "DejaVu Sans,Verdana,Helvetica,Arial,sans-serif"
 FORMATS = {"svg": b"<?xml", "png": b"\x89PNG\r\n", "pdf": b"%PDF-", "json": b"{"}
 # XML has no way to write these, and UTF-8 none for the last: an SVG with one of them is refused by every viewer.
 UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+
+PATIENCE = 5.0
+"""A layout that takes more seconds is worth a word to those who wait."""
 
 FONT_FOLDERS = (
     "/usr/share/fonts",
@@ -54,11 +58,20 @@ def number(x: float, low: float, high: float) -> str:
     return "0" if text == "-0" else text
 
 
-def render(dot: str, format: str, *, timeout: float = 30.0, quick: bool = False) -> bytes:
+def render(
+    dot: str,
+    format: str,
+    *,
+    timeout: float = 30.0,
+    quick: bool = False,
+    dpi: float | None = None,
+    waiting: Callable[[], None] | None = None,
+) -> bytes:
     """Return the picture of a graph written in DOT, in "svg", "png", "pdf" or, as what to draw where, in "json".
 
     The system's `dot` draws it, else pygraphviz does. A `quick` layout has lines that are less straight; that of a
-    large graph takes half the time, that of one with many long lines a quarter.
+    large graph takes half the time, that of one with many long lines a quarter. `dpi` is for "png". If the layout takes
+    more than `PATIENCE` seconds, `waiting` is called once.
 
     Raises LayoutTimeout after `timeout` seconds; RenderError for another format, for a number that is not finite or a
     character that no picture can hold, when there is no Graphviz, and when all engines fail or lose a part of the
@@ -74,7 +87,8 @@ def render(dot: str, format: str, *, timeout: float = 30.0, quick: bool = False)
     reasons = []
     for name, command in engines:
         try:
-            done = _run(name, [*command, f"-T{format}", *(_QUICK if quick else ())], text, timeout)
+            sharp = [f"-Gdpi={number(dpi, 10, 2400)}"] if dpi is not None and format == "png" else []
+            done = _run(name, [*command, f"-T{format}", *sharp, *(_QUICK if quick else ())], text, timeout, waiting)
         except OSError as error:
             reasons.append(f"{name} didn't start: {error}")
             continue
@@ -123,7 +137,7 @@ def _engines() -> list[tuple[str, list[str]]]:
     """The engines that are here, best first: a name, and a command that takes the arguments of `dot`."""
     engines = []
     if dot := shutil.which("dot"):
-        engines.append((f"'{dot}'", [dot]))
+        engines.append((f"'{dot}'", [dot, *(_SPACED if _is_old(dot) else ())]))
     wheel = importlib.util.find_spec("pygraphviz")
     if wheel and wheel.origin:
         folder = pathlib.Path(wheel.origin).absolute().parent.parent
@@ -131,21 +145,48 @@ def _engines() -> list[tuple[str, list[str]]]:
     return engines
 
 
-def _run(name: str, command: list[str], text: bytes, timeout: float) -> subprocess.CompletedProcess[bytes]:
+# Before version 7, the tips of thick arrows reach into the boxes that they point at: a spacer holds them back.
+_SPACED = ("-Earrowtail=nonenormal",)
+
+
+@functools.cache
+def _is_old(dot: str) -> bool:
+    """Whether a `dot` is of a version before 7; no, where it doesn't say."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run([dot, "-V"], stdin=subprocess.DEVNULL, capture_output=True, timeout=5)
+        version = re.search(rb"version (\d+)\.", done.stderr)
+        return version is not None and int(version[1]) < 7
+    return False
+
+
+def _run(
+    name: str, command: list[str], text: bytes, timeout: float, waiting: Callable[[], None] | None
+) -> subprocess.CompletedProcess[bytes]:
     with _fonts() as environment:
         try:
-            return _child(command, text, timeout, environment)
+            return _child(command, text, timeout, environment, waiting)
         except subprocess.TimeoutExpired:
             raise LayoutTimeout(f"the layout took {name} longer than {timeout:g} s") from None
 
 
 def _child(
-    command: list[str], text: bytes, timeout: float, environment: dict[str, str] | None
+    command: list[str],
+    text: bytes,
+    timeout: float,
+    environment: dict[str, str] | None,
+    waiting: Callable[[], None] | None,
 ) -> subprocess.CompletedProcess[bytes]:
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
         try:
-            picture, said = process.communicate(text, timeout)
+            try:
+                picture, said = process.communicate(text, min(timeout, PATIENCE))
+            except subprocess.TimeoutExpired:
+                if timeout <= PATIENCE:
+                    raise
+                if waiting is not None:
+                    waiting()
+                picture, said = process.communicate(timeout=timeout - PATIENCE)
         except BaseException:  # too slow, or Ctrl-C, after which subprocess.run would leave the dead child unburied
             process.kill()
             process.wait()

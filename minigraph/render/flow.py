@@ -43,8 +43,9 @@ def flow_picture(run: Results, view: View, style: Style) -> Picture:
 
     def dot(scene: Scene) -> str:
         sheet, source = Sheet("gradient flow", scene, style), RunFlow(run, scene)
-        flows = {line: source.along(line) for line in scene.lines}
-        scale = _scale(run, flows, style)
+        everywhere = {line: source.along(line) for line in scene.whole}
+        flows = {line: everywhere[line] for line in scene.lines}
+        scale = _scale(run, everywhere, style)
         marks = Marks(diagnose(run) if view.findings else (), scene)
         _header(sheet, _about(run), [flows], scale, [source], marks)
         _draw(sheet, source, flows, scale, marks)
@@ -64,8 +65,9 @@ def steps_picture(history: GradientHistory, steps: Sequence[int], view: View, st
 
     def dot(scene: Scene) -> str:
         sheet = Sheet("gradient flows", scene, style)
-        flows = {step: {line: source.along(line) for line in scene.lines} for step, source in sources.items()}
-        scale = _common_scale(flows.values(), style)
+        everywhere = {step: {line: source.along(line) for line in scene.whole} for step, source in sources.items()}
+        flows = {step: {line: found[line] for line in scene.lines} for step, found in everywhere.items()}
+        scale = _common_scale(everywhere.values(), style)
         marks = Marks((), scene)
         _header(sheet, about, list(flows.values()), scale, sources.values(), marks)
         in_order = list(sources.items())[:: -1 if sheet.across else 1]  # Graphviz draws the first at the bottom
@@ -112,7 +114,7 @@ def line_scale(history: GradientHistory, scene: Scene, style: Style, steps: Sequ
 
 def _flows_of(history: GradientHistory, scene: Scene, steps: Sequence[int]) -> list[dict[Line, LineFlow]]:
     sources = [StepFlow(history, step) for step in steps]
-    return [{line: source.along(line) for line in scene.lines} for source in sources]
+    return [{line: source.along(line) for line in scene.whole} for source in sources]
 
 
 # ---- what stands above ----
@@ -136,16 +138,23 @@ def _header(
         said += f", relative to {scale.origin}, {shown(scale.reference)}"
     rows = [*sheet.lines([said]), *scale.legend()] if computed else []
     if ratios:
-        rows += sheet.lines(["boxes: norm of this use's ∂C/∂w, mean over the batch; filled by its ratio to ‖w‖"])
+        rows += sheet.lines([_what_boxes_say(sheet.scene.boxes)])
         rows += Learning(style).legend()
     sheet.header(about, [*rows, *sheet.keys([*marks.key(style), *_keys(there, style)])])
+
+
+def _what_boxes_say(boxes: Iterable[Box]) -> str:
+    several = any(len(box.nodes) > 1 for box in boxes)
+    whose = "all that a box stands for" if several else "this use"
+    theta = ", θ: all Params of a block" if any(box.block is not None and box.params for box in boxes) else ""
+    return f"boxes: norm of ∂C/∂w of {whose}, mean over the batch{theta}; filled by its ratio to ‖w‖"
 
 
 def _keys(flows: Sequence[LineFlow], style: Style) -> list[tuple[str, str, str]]:
     """Samples of the lines that occur, with colors and meanings."""
     states = {one.state for one in flows}
     sizes = [size for one in flows for size in one.sizes]
-    keys = []
+    keys = [("a … b", style.ink, "first and last repetition")] if any(len(one.sizes) > 1 for one in flows) else []
     if any(not math.isfinite(size) for size in sizes):
         keys.append(("◀—", style.alarm, "not finite"))
     if 0.0 in sizes:
@@ -234,12 +243,11 @@ def _look(flowed: LineFlow, scale: Scale, style: Style) -> tuple[dict[str, str],
         says += f", {shown(flowed.rms / scale.reference)} of {scale.origin}"
     look = {
         "arrowsize": number(0.5 + 0.05 * width, 0.5, 1),
-        "arrowtail": "normal" if flowed.rms else "onormal",
         "color": color,
         "dir": "back",
         "penwidth": number(width, 0.5, 12),
     }
-    return look, says
+    return (look if flowed.rms else look | {"arrowtail": "onormal"}), says
 
 
 def _label(flowed: LineFlow, style: Style, numbers: bool, marked: bool) -> str:
@@ -255,8 +263,8 @@ def _frame(flowed: LineFlow, scale: Scale, style: Style) -> Frame:
         return Frame(style.alarm, style.thick / 2, flowed.text)
     if flowed.rms == 0.0:
         return Frame(style.soft, style.thin, flowed.text)
-    level = scale.level(flowed.rms)
-    return Frame(scale.color(level), scale.width(level), flowed.text)
+    decades = scale.decades(flowed.rms)
+    return Frame(scale.color(decades), scale.width(decades), flowed.text)
 
 
 class Quiet(NamedTuple):

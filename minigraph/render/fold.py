@@ -67,8 +67,8 @@ def _folded(scene: Scene, frame: Frame, entries: Sequence[Box | Frame], count: i
     if period > 1:
         kept = Frame(frame.path, list(units[0]), "", first=next(_boxes(units[0])).nodes[0])
     if isinstance(kept, Frame):
-        title = kept.title if period > 1 or not isinstance(last, Frame) else f"{kept.title} … {last.title}"
-        kept.title, kept.times, kept.shared = title, count, shared
+        kept.last = last.title or "" if period == 1 and isinstance(last, Frame) else ""
+        kept.times, kept.shared = count, shared
     else:
         kept.repeated = count
         kept.last = last.block if isinstance(last, Box) and last.block is not None else _nodes([last])[0].name

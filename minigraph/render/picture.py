@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..caller import user_frame
 from ..errors import GraphWarning, LayoutTimeout, RenderError
-from .engine import encode, render
+from .engine import PATIENCE, encode, render
 from .svg import accessible, page
 from .tikz import document, tikz
 
@@ -54,14 +54,14 @@ class Picture:
         drawn, data = self._drawn("svg", timeout)
         return accessible(data.decode(), drawn.title, drawn.description)
 
-    def save(self, path: str | os.PathLike[str], *, timeout: float = 30.0) -> Path:
+    def save(self, path: str | os.PathLike[str], *, timeout: float = 30.0, dpi: float = 192.0) -> Path:
         """Write the drawing to `path`, in the format of its extension, and return the path.
 
-        `.svg`, `.png` and `.pdf` are pictures, `.html` is a page that holds the SVG and needs no network. `.tikz` is a
-        tikzpicture for a paper, which asks for nothing but `\\usepackage{tikz}`, and `.tex` a document of its own with
-        it, as large as the picture. `.dot` and `.gv` are the text for Graphviz and need none. The file is whole
-        afterwards or as it was, and no other is written; but if no picture can be made, the text goes into a `.gv`
-        beside it.
+        `.svg`, `.png` (of so many dpi) and `.pdf` are pictures, `.html` is a page that holds the SVG and needs no
+        network. `.tikz` is a tikzpicture for a paper, which asks for nothing but `\\usepackage{tikz}`, and `.tex` a
+        document of its own with it, as large as the picture. `.dot` and `.gv` are the text for Graphviz and need none.
+        The file is whole afterwards or as it was, and no other is written; but if no picture can be made, the text goes
+        into a `.gv` beside it.
 
         Raises RenderError for another extension, a missing folder, a file that can't be written, a layout too large for
         LaTeX, and what `svg` raises.
@@ -70,7 +70,7 @@ class Picture:
         extension = path.suffix.lower()
         text = encode(self.dot)
         try:
-            data = text if extension in (".dot", ".gv") else self._made(extension, timeout)
+            data = text if extension in (".dot", ".gv") else self._made(extension, timeout, dpi)
         except RenderError as error:
             beside = path.with_suffix(".gv")
             store(beside, text)
@@ -81,10 +81,11 @@ class Picture:
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
     ) -> dict[str, str]:
-        """What a notebook shows: the SVG; or, where none can be made, the reason."""
+        """What a notebook shows: the SVG, as HTML held to the width of the page; or the reason why there is none."""
         bundle = {"text/plain": f"{self.title}: {self.description}"}
         try:
-            bundle["image/svg+xml"] = self.svg()
+            bundle["image/svg+xml"] = svg = self.svg()
+            bundle["text/html"] = svg.partition("?>\n")[2]
         except RenderError as error:
             bundle["text/plain"] += f"\n{error}"
         return {
@@ -93,7 +94,7 @@ class Picture:
             if (not include or kind in include) and not (exclude and kind in exclude)
         }
 
-    def _made(self, extension: str, timeout: float) -> bytes:
+    def _made(self, extension: str, timeout: float, dpi: float) -> bytes:
         if extension == ".svg":
             return self.svg(timeout).encode()
         if extension == ".html":
@@ -101,23 +102,30 @@ class Picture:
         if extension in (".tikz", ".tex"):
             drawn, layout = self._drawn("json", timeout)
             return (tikz if extension == ".tikz" else document)(layout, drawn.title).encode()
-        return self._drawn(extension[1:], timeout)[1]
+        return self._drawn(extension[1:], timeout, dpi)[1]
 
-    def _drawn(self, format: str, timeout: float) -> tuple[Picture, bytes]:
+    def _drawn(self, format: str, timeout: float, dpi: float | None = None) -> tuple[Picture, bytes]:
         """What was drawn, this or the simpler picture, and its data."""
         if self.size > LONG:
             _warn(f"{self.title}: {self.size:,} boxes and pieces of lines may take long to lay out: {self.advise()}")
         try:
-            return self, render(self.dot, format, timeout=timeout, quick=self.size > LARGE)
+            return self, self._render(format, timeout, dpi)
         except LayoutTimeout as error:
             simpler = self.simpler() if self.simpler else None
             if simpler is None:
                 raise LayoutTimeout(f"{error}: {self.advise()}, or allow a longer timeout") from None
             _warn(f"{self.title}: {error}, so this is the folded drawing")
         try:
-            return simpler, render(simpler.dot, format, timeout=timeout, quick=simpler.size > LARGE)
+            return simpler, simpler._render(format, timeout, dpi)
         except LayoutTimeout as error:
             raise LayoutTimeout(f"{error}, even folded: {simpler.advise()}, or allow a longer timeout") from None
+
+    def _render(self, format: str, timeout: float, dpi: float | None) -> bytes:
+        def waiting() -> None:
+            if self.size <= LONG:  # else it was said beforehand
+                _warn(f"{self.title}: the layout takes longer than {PATIENCE:g} s: {self.advise()}")
+
+        return render(self.dot, format, timeout=timeout, quick=self.size > LARGE, dpi=dpi, waiting=waiting)
 
 
 def _warn(message: str) -> None:

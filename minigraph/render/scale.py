@@ -10,50 +10,60 @@ from .themes import mixed
 
 
 class Scale:
-    """The log scale of lines: a gradient's level is 0 at the reference, and 1 lower for `step` decades less.
+    """The log scale of lines: how many decades a gradient is above or below the reference.
 
-    `sizes` are all root mean squares there are; `reference` is what they are relative to, by name `origin`. Without a
-    size that is finite and not 0 there is no scale: reference 0.
+    `sizes` are all root mean squares there are; `reference` is what they are relative to, by name `origin`. The scale
+    goes down by five decades, or as many whole ones as the sizes need up to `DEEPEST`, and up likewise to `HIGHEST`.
+    Without a size that is finite and not 0 there is no scale: reference 0.
     """
+
+    DEEPEST, HIGHEST = 20, 8
 
     def __init__(self, sizes: Iterable[float], reference: float, origin: str, style: Style):
         self.style = style
-        self.floor, self.top = 1 - len(style.falling), len(style.rising)
         finite = [size for size in sizes if 0.0 < size < math.inf]
         self.reference, self.origin = (reference, origin) if finite else (0.0, "")
-        self.step = 1
-        if finite:
-            low, high = (math.log10(size) - math.log10(reference) for size in (min(finite), max(finite)))
-            self.step = next((s for s in (1, 2, 3) if self.floor * s <= low and high <= self.top * s), 4)
-            self.lowest, self.highest = low / self.step, high / self.step
+        low, high = (
+            (math.log10(size) - math.log10(reference) for size in (min(finite), max(finite))) if finite else (0, 0)
+        )
+        self.low, self.high = low, high
+        self.fall = min(max(_whole(-low), 5), self.DEEPEST)
+        self.rise = min(max(_whole(high), 0), self.HIGHEST)
 
-    def level(self, size: float) -> float:
-        """Where on the scale a gradient is, within its ends."""
-        level = (math.log10(size) - math.log10(self.reference)) / self.step
-        return min(max(level, self.floor), self.top)
+    def decades(self, size: float) -> float:
+        """How far a gradient is above the reference, within the ends of the scale."""
+        return min(max(math.log10(size) - math.log10(self.reference), -self.fall), self.rise)
 
-    def width(self, level: float) -> float:
-        """Width of a line in points."""
-        return self.style.thin + (self.style.thick - self.style.thin) * (1 - level / self.floor)
+    def width(self, decades: float) -> float:
+        """Width of a line in points; above the reference it goes on growing by half as much again."""
+        span = self.style.thick - self.style.thin
+        if decades <= 0:
+            return self.style.thin + span * (1 + decades / self.fall)
+        return self.style.thick + span / 2 * decades / self.rise
 
-    def color(self, level: float) -> str:
-        """Color of a line, between those of the levels beside it."""
-        colors = [*self.style.falling[::-1], *self.style.rising]
-        i = min(int(level - self.floor), len(colors) - 2)
-        return mixed(colors[i], colors[i + 1], level - self.floor - i)
+    def color(self, decades: float) -> str:
+        """Color of a line, between those of `falling` or, above the reference, on from there to those of `rising`."""
+        falling, rising = self.style.falling, (self.style.falling[0], *self.style.rising)
+        if decades <= 0:
+            return _between(falling, -decades / self.fall)
+        return _between(rising, decades / self.rise) if self.rise > 1 else _between(rising[:2], decades)
 
     def samples(self) -> list[tuple[tuple[str, int], str]]:
-        """Color and width of each level that occurs, with the ratio to the reference that it stands for."""
+        """Color and width at each decade, or every few, with the ratio to the reference that it stands for."""
         if not self.reference:
             return []
+        step = -(-self.fall // 7)
+        up = -(-self.rise // 4)
+        powers = [*range(self.rise, 0, -up)] if self.rise else []
+        powers += [*range(0, -self.fall, -step), -self.fall]
         found = []
-        for level in range(min(max(math.ceil(self.highest - 0.05), 0), self.top), self.floor - 1, -1):
-            beyond = "≤" if level == self.floor > self.lowest else "≥" if level == self.top < self.highest else ""
-            found.append(((self.color(level), round(self.width(level))), beyond + _power(level * self.step)))
+        for power in powers:
+            beyond = "≤" if power == -self.fall > self.low else "≥" if power == self.rise < self.high else ""
+            found.append(((self.color(power), round(self.width(power))), beyond + _power(power)))
         return found
 
     def legend(self) -> list[str]:
-        """A wedge in the colors and widths of the levels, with the ratios below."""
+        """A wedge in these colors and widths, with the ratios below."""
         samples = self.samples()
         return [_wedge([bar for bar, _ in samples], [ratio for _, ratio in samples], self.style)] if samples else []
 
@@ -71,8 +81,7 @@ class Learning:
         """Fill of a box; ratios off the scale have the color of its end."""
         decades = self.LOWEST if ratio == 0.0 else math.log10(ratio)
         place = min(max(decades, self.LOWEST), self.highest) - self.LOWEST
-        i = min(int(place), len(self.style.learning) - 2)
-        return mixed(self.style.learning[i], self.style.learning[i + 1], place - i)
+        return _between(self.style.learning, place / (len(self.style.learning) - 1))
 
     def legend(self) -> list[str]:
         """The colors with the ratios that they stand for, the largest first."""
@@ -80,6 +89,17 @@ class Learning:
         ends = {self.highest: "≥", self.LOWEST: "≤"}
         samples = [(self.style.learning[power - self.LOWEST], 9) for power in powers]
         return [_wedge(samples, [ends.get(power, "") + _power(power) for power in powers], self.style, outlined=True)]
+
+
+def _between(colors: Sequence[str], part: float) -> str:
+    """The color at a part, from 0 to 1, of the way along some colors."""
+    place = part * (len(colors) - 1)
+    i = min(int(place), len(colors) - 2)
+    return mixed(colors[i], colors[i + 1], place - i)
+
+
+def _whole(decades: float) -> int:
+    return math.ceil(decades - 0.05)
 
 
 def _wedge(samples: Sequence[tuple[str, int]], says: Sequence[str], style: Style, outlined: bool = False) -> str:

@@ -90,6 +90,8 @@ class Frame:
     entries: list[Box | Frame] = field(default_factory=list)
     title: str | None = None
     """What is written on it; None for the drawing as a whole."""
+    last: str = ""
+    """The title of its last repetition."""
     times: int = 1
     first: Node | None = None
     shared: bool = False
@@ -127,6 +129,8 @@ class Scene:
             fold(self)
         self.box = {node: box for box in self.root.boxes() for node in box.nodes}
         self.lines = list(_lines(self))
+        self.whole = self.lines
+        """All lines, those that were left out too: what sizes are compared with."""
         self.missing: dict[tuple[Box, bool], list[Line]] = {}
         """Lines that were left out, by the box that is there and whether they go on from it."""
         boxes = list(self.root.boxes())
@@ -171,8 +175,7 @@ def _collapsed(graph: Graph, view: View) -> list[Box]:
     named = {path: "/".join(path) for path in blocks}
     closed = {path for path in blocks if view.depth is not None and len(path) > view.depth}
     for pattern in view.patterns:
-        meant = pattern.removesuffix("/*") or pattern
-        found = {path for path, name in named.items() if name == meant or fnmatchcase(name, meant)}
+        found = _meant(pattern.removesuffix("/*"), named) or _meant(pattern, named)
         if not found:
             there = ", ".join(map(repr, list(named.values())[:10])) or "none"
             raise GraphError(f"no block of graph {graph.name!r} is meant by collapse={pattern!r}: there are {there}")
@@ -187,6 +190,11 @@ def _collapsed(graph: Graph, view: View) -> list[Box]:
         else:
             boxes[path] = Box([node], path[:-1], path[-1])
     return list(boxes.values())
+
+
+def _meant(pattern: str, named: dict[tuple[str, ...], str]) -> set[tuple[str, ...]]:
+    """The blocks that a name or a pattern means."""
+    return {path for path, name in named.items() if name == pattern or fnmatchcase(name, pattern)}
 
 
 def _merged(graph: Graph, boxes: list[Box]) -> list[Box]:

@@ -43,12 +43,15 @@ class Sheet:
     def header(self, about: str, rows: Iterable[str]) -> None:
         """Write the graph's name, what there is to say about the drawing, and rows that explain it."""
         style, dot = self.style, self.dot
-        title = style.words(self.scene.graph.name, style.title_size, bold=True, stretch=2)
-        rows = [f"{title}{style.say(GAP + about, color=style.soft)}", *rows, style.say("&#160;", 4)]
+        view = self.scene.view
+        name = style.words(self.scene.graph.name, style.title_size, bold=True, stretch=2)
+        title = [f"{name}{style.say(GAP + about, color=style.soft)}"] if view.title else []
+        shown = [*title, *(rows if view.legend else ())]
+        if shown:
+            dot.graph_attr["label"] = stack([*shown, style.say("&#160;", 4)])
         dot.graph_attr.update(
             bgcolor=style.paper,
             fontname=style.font,
-            label=stack(rows),
             labeljust="l",
             labelloc="t",
             nodesep="0.3",
@@ -129,12 +132,13 @@ class Sheet:
 
     def _begin(self, frame: Frame) -> None:
         style = self.style
-        rows = [style.words(frame.title, color=style.soft, stretch=2) if frame.title else ""]
+        rows = [style.words(frame.title, color=style.soft, stretch=2)] if frame.title else []
+        rows += [style.words(f"… {frame.last}", color=style.soft, stretch=2)] if frame.last else []
         if frame.times > 1:
-            params = list({param: None for box in frame.boxes() for param in box.params})
-            total = sum(param.size for param in params)
-            rows[0] += style.say(f"{GAP if rows[0] else ''}×{frame.times}", style.name_size, style.tie, bold=True)
-            rows += [style.say(counted(total, "shared " * frame.shared), color=style.soft)] if total else []
+            total = sum(param.size for param in {param: None for box in frame.boxes() for param in box.params})
+            told = GAP + counted(total, "shared " * frame.shared) if total else ""
+            times = style.say(f"×{frame.times}", style.name_size, style.tie, bold=True)
+            rows.append(times + style.say(told, color=style.soft))
         self._open(
             f"{self.prefix}b{self._frames}",
             color=style.tie if frame.times > 1 else style.faint,

@@ -30,7 +30,8 @@ class View:
     `around`, a node or several, shows them and what is up to `radius` edges away; `between`, two nodes or groups of
     nodes, what lies on the paths from one to the other. What was left out is marked where it begins.
 
-    `direction` is "right", "down", "left" or "up"; None lets short networks run right and deep ones down.
+    `direction` is "right", "down", "left" or "up"; None lets short networks run right and deep ones down. Without
+    `title` and `legend` a drawing is bare, for a paper, whose caption says the rest.
 
     Of gradient flows, `numbers` says whether lines bear their numbers (None: where there are not many), and `findings`
     whether what `run.diagnose()` finds is marked. Raises GraphError for values that mean nothing.
@@ -47,6 +48,8 @@ class View:
     direction: str | None = None
     numbers: bool | None = None
     findings: bool = True
+    title: bool = True
+    legend: bool = True
 
     def __post_init__(self) -> None:
         if self.detail not in DETAILS:
@@ -57,7 +60,7 @@ class View:
             value = getattr(self, name)
             if not (name == "depth" and value is None) and (not is_whole(value) or value < 0):
                 raise GraphError(f"{name} is a whole number of 0 or more, got {value!r}")
-        for name in ("fold", "merge", "findings"):
+        for name in ("fold", "merge", "findings", "title", "legend"):
             if not isinstance(getattr(self, name), bool):
                 raise GraphError(f"{name} is True or False, got {getattr(self, name)!r}")
         if self.numbers not in (None, True, False):
