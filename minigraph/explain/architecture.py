@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..activations import Activation, PerNeuron
 from ..costs import Cost, Penalty
 from ..graph import Graph
 from ..layer import Input, Neurons, Node
@@ -12,6 +11,7 @@ from ..layers import Activation as ActivationLayer
 from ..param import Param
 from ..schedule import Errand, errands, reaches, topological
 from ..summary import kind_of, one_line
+from .costs import definition
 from .docstrings import words_of
 from .explanation import Explanation
 from .formula import (
@@ -29,10 +29,10 @@ from .formula import (
     paragraph,
     partial,
 )
-from .letters import Letters, called, is_dense, is_transposed, legend
-from .origin import definition
+from .letters import Letters, called, is_dense, is_transposed, opened
 from .params import param_letter
-from .sigmas import is_linear, kinds_of, letter, of_kind
+from .passing import passing, value
+from .sigmas import is_linear, kinds_of, named, of_kind
 from .terms import result, terms
 
 TOGETHER = 24
@@ -46,64 +46,49 @@ def document(graph: Graph) -> Explanation:
     """
     letters, order = Letters(graph), topological(graph.nodes)
     plan = errands(order, graph.costs or graph.outputs, [])
-    return Explanation(
-        [
-            *_opening(letters),
-            heading(2, "Forward"),
-            *_together(line for node in order for line in _forward(letters, node)),
-            *_costs(letters),
-            heading(2, "Backward"),
-            *_together(_backward(letters, plan)),
-            *_without(letters, order, plan),
-            heading(2, "Gradients"),
-            *_learning(letters),
-            *_activations(order),
-            *_own_words(order),
-        ]
-    )
-
-
-def _opening(letters: Letters) -> list[Block]:
-    graph = letters.graph
+    blocks = [
+        heading(2, "Forward"),
+        *_together(line for node in order for line in _forward(letters, node)),
+        *_costs(letters),
+        heading(2, "Backward"),
+        *_together(_backward(letters, plan)),
+        *_without(letters, order, plan),
+        heading(2, "Gradients"),
+        *_learning(letters),
+        *_activations(order),
+        *_own_words(order, letters),
+    ]
     outline = (
         "For one example, as in the book: all outputs, node by node; then all errors, in the opposite order, "
         "each with the gradients that follow from it; then the mean over the examples."
     )
     where = " The graph has no cost: errors are given to run.backward, for its outputs." if not graph.costs else ""
-    return [
-        heading(1, "Backpropagation on ", Name(one_line(graph.name))),
-        paragraph(outline, where, *legend(letters, graph.nodes)),
-    ]
+    title = heading(1, "Backpropagation on ", Name(one_line(graph.name)))
+    return Explanation(opened(letters, title, (outline, where), blocks))
 
 
 def _forward(letters: Letters, node: Node) -> list[Line]:
     a, layer = letters.a(node), node.layer
     note: Formula = (called(node), Words(", "), Name(one_line(kind_of(node, False))))
-    inputs: Formula = listed([letters.a(source) for source in node.inputs])
     if isinstance(layer, Input):
         return [Line((a,), "=", (Words("the input "), called(node)))]
-    if isinstance(layer, Cost):
-        a = letters.cost_of_example(node)
     if isinstance(layer, Penalty):
-        inputs = listed([Name(one_line(name)) for name in layer.chosen])
+        chosen = listed([Name(one_line(name)) for name in layer.chosen])
+        return [Line((letters.cost_of_example(node),), "=", (Words(type(layer).__name__), "(", *chosen, ")"), note)]
     if not isinstance(layer, Neurons):
-        return [Line((a,), "=", (Words(type(layer).__name__), "(", *inputs, ")"), note)]
+        left = letters.cost_of_example(node) if isinstance(layer, Cost) else a
+        return [Line((left,), "=", value(letters, node), note)]
     z = letters.z(node)
-    activated = (z,) if is_linear(layer.sigma) else (*_named(layer.sigma), "(", z, ")")
+    activated = (z,) if is_linear(layer.sigma) else (*named(layer.sigma), "(", z, ")")
     return [Line((z,), "=", _weighed(letters, node), note), Line((a,), "=", activated)]
 
 
 def _weighed(letters: Letters, node: Node) -> Formula:
     a = letters.a(node.inputs[0])
     if not is_dense(node):
-        return (Words(f"weighted sums, as {type(node.layer).__name__} takes them, of "), a)
+        return (Words("weighted sums of "), a)
     w: Formula = ("(", letters.w(node), ")ᵀ") if is_transposed(node) else (letters.w(node),)
     return (*w, " ", a, *((" + ", letters.b(node)) if "b" in node.layer.params else ()))
-
-
-def _named(sigma: Activation) -> Formula:
-    """An activation as a function with its own name; σ where neurons have several."""
-    return (letter(sigma) if isinstance(sigma, PerNeuron) else Name(one_line(str(sigma))),)
 
 
 def _backward(letters: Letters, plan: list[Errand]) -> Iterator[Line]:
@@ -113,7 +98,7 @@ def _backward(letters: Letters, plan: list[Errand]) -> Iterator[Line]:
         if not isinstance(layer, Cost):
             slope: Formula = ()
             if isinstance(layer, Neurons) and not is_linear(layer.sigma):
-                slope = (*_named(layer.sigma), "'(", letters.z(node), ")")
+                slope = (*named(layer.sigma), "'(", letters.z(node), ")")
             yield from result(letters, node, terms(letters, errand, lambda cost: cost not in forked), "", slope)
         if not layer.frozen:
             yield from _gradients(letters, node)
@@ -163,18 +148,24 @@ def _learning(letters: Letters) -> list[Block]:
 
 def _activations(order: list[Node]) -> list[Block]:
     sigmas = [node.layer.sigma for node in order if isinstance(node.layer, (Neurons, ActivationLayer))]
-    kinds = {(type(kind), str(kind)): kind for sigma in sigmas for kind, _ in kinds_of(sigma)}
-    blocks = [block for kind in kinds.values() for block in of_kind(kind)]
+    used = [kind for sigma in sigmas if not is_linear(sigma) for kind, _ in kinds_of(sigma)]
+    kinds = {(type(kind), str(kind)): kind for kind in used}
+    blocks = [block for kind in kinds.values() for block in of_kind(kind, base=named(kind)[0])]
     return [heading(2, "Activations"), *blocks] if blocks else []
 
 
-def _own_words(order: list[Node]) -> list[Block]:
+def _own_words(order: list[Node], letters: Letters) -> list[Block]:
     """The equations of the layers that no formula here explains, each class once."""
-    classes = dict.fromkeys(
-        type(node.layer) for node in order if not (is_dense(node) or isinstance(node.layer, (Input, Cost)))
-    )
+    classes = dict.fromkeys(type(node.layer) for node in order if not _is_written_out(letters, node))
     blocks = [block for kind in classes for block in words_of(kind)]
     return [heading(2, "Layers in their own words"), *blocks] if blocks else []
+
+
+def _is_written_out(letters: Letters, node: Node) -> bool:
+    if is_dense(node) or isinstance(node.layer, (Input, Cost)):
+        return True
+    passed = [passing(letters, node, slot) for slot in range(len(node.inputs))]
+    return all(passed) and not node.layer.params
 
 
 def _costs(letters: Letters) -> list[Block]:

@@ -1,4 +1,4 @@
-"""The gradients of costs by the outputs that they judge, as formulas where these are short."""
+"""The costs, from which errors come: what they are, what they send back, as formulas where these are short."""
 
 from __future__ import annotations
 
@@ -7,8 +7,35 @@ from math import prod
 
 from ..costs import BinaryCrossEntropy, Cost, MeanSquaredError, Quadratic, SoftmaxCrossEntropy
 from ..layer import Node
-from .formula import Formula, Letter, Line, Words, values
-from .letters import Letters
+from ..summary import one_line
+from .docstrings import words_of
+from .formula import Block, Formula, Fraction, Letter, Line, Words, equations, heading, paragraph, partial, values
+from .letters import Letters, called, noted, opened
+from .params import batch_blocks
+from .sample import Sample
+
+
+def cost_blocks(letters: Letters, sample: Sample, node: Node, missing: str) -> list[Block]:
+    """What a cost is, what it sends back, and the numbers; `missing` says why nothing goes back from it, if so."""
+    says = f" is {one_line(node.layer.describe())}, an average over the examples."
+    if missing:
+        back: list[Block] = [paragraph(f"This run sent nothing back from it: {missing}.")]
+    else:
+        back = batch_blocks(letters, sample, node) if node.layer.params else []
+    numbers = equations(*_numbers(letters, sample, node))
+    blocks = [*definition(letters, node), heading(2, sample.title), numbers, *back]
+    return opened(letters, heading(1, "The cost ", called(node)), (called(node), says), blocks)
+
+
+def definition(letters: Letters, node: Node) -> list[Block]:
+    """C, C_x and the gradient of C_x."""
+    c, c_x = letters.cost(node), letters.cost_of_example(node)
+    mean = Line((c,), "=", (Fraction(("1",), ("m",)), " ", Letter("Σ", (), ("x",)), " ", c_x))
+    gradient = gradient_of(letters, node)
+    if gradient is None:
+        return [equations(mean), *words_of(type(node.layer))]
+    slope = Line((partial(c_x, letters.a(node.inputs[0], "j")),), "=", gradient.component("j", True))
+    return [equations(mean, Line((c_x,), "=", gradient.cost), *gradient.meanings, slope)]
 
 
 @dataclass(frozen=True)
@@ -60,6 +87,29 @@ def gradient_of(letters: Letters, node: Node) -> Gradient | None:
     has_extras = cost.label_smoothing or cost.class_weights is not None or cost.ignore_index is not None
     are_labels = [len(source.shape) for source in node.inputs[:2]] == [1, 0]
     return _of_classes(weight, a, p, y, target) if are_labels and not has_extras else None
+
+
+def _numbers(letters: Letters, sample: Sample, node: Node) -> list[Line]:
+    run, cost = sample.run, node.layer
+    assert isinstance(cost, Cost)
+    mean = Words(f"the mean over the {run.m} examples" if run.m > 1 else "of the one example")
+    lines = []
+    for slot, (source, array) in enumerate(zip(node.inputs, run[node].inputs, strict=True)):
+        if slot not in node.constant_inputs:
+            lines.append(Line((letters.a(source),), "=", (values(sample.row(array)),)))
+        elif slot == cost.judged and cost.takes_target:
+            lines.append(Line((letters.y(node),), "=", (values(sample.row(array)),)))
+    lines.append(Line((letters.cost_of_example(node),), "=", (values(sample.row(run[node].a)),)))
+    lines.append(Line((letters.cost(node),), "=", (values(run.costs[node.name]),), (mean,)))
+    errand = sample.sweep.errands.get(node)
+    for slot, needed in enumerate(errand.needs if errand else ()):
+        if needed:
+            source = node.inputs[slot]
+            back = values(sample.row(run.edge(source, node, slot).grad))
+            lines.append(
+                Line((letters.along(source, node, slot),), "=", (back,), (Words("sent back to "), noted(source)))
+            )
+    return lines
 
 
 def _of_bits(weight: Formula, a: Letter, p: Letter, y: Letter, target: Line) -> Gradient:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -117,7 +117,22 @@ class Quote:
     lines: tuple[str, ...]
 
 
-Block: TypeAlias = "Heading | Paragraph | Equations | Quote"
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells below the names of their columns."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[Prose, ...], ...]
+
+    def side_by_side(self, bands: int) -> list[tuple[Prose, ...]]:
+        """The rows in so many bands beside each other, each read downwards; the last one is filled up with nothing."""
+        height = -(-len(self.rows) // bands)
+        empty: tuple[Prose, ...] = ((),) * len(self.header)
+        filled = (*self.rows, *(empty,) * (height * bands - len(self.rows)))
+        return [tuple(cell for row in filled[i::height] for cell in row) for i in range(height)]
+
+
+Block: TypeAlias = "Heading | Paragraph | Equations | Quote | Table"
 
 
 def heading(level: int, *text: str | Name | Math) -> Heading:
@@ -150,6 +165,20 @@ def listed(items: Iterable[T], between: str = ", ") -> tuple[T | str, ...]:
     return tuple(part for i, item in enumerate(items) for part in (((between,) if i else ()) + (item,)))
 
 
+def letters_in(blocks: Iterable[Block]) -> Iterator[Letter]:
+    """All letters of formulas, in order; what stands above or below one comes behind it."""
+    for block in blocks:
+        match block:
+            case Heading(_, text) | Paragraph(text):
+                formulas = [part.formula for part in text if isinstance(part, Math)]
+            case Equations(lines):
+                formulas = [formula for line in lines for formula in (line.left, line.right, line.note)]
+            case _:
+                formulas = []
+        for formula in formulas:
+            yield from _letters(formula)
+
+
 def values(array: Array | float) -> Values:
     """The numbers of an array in three digits; of a large one the first. More axes than two are laid out in a row."""
     array = np.asarray(array)
@@ -163,6 +192,16 @@ def values(array: Array | float) -> Values:
     if len(array) > ROWS:
         rows.append(("⋮",) * len(rows[0]))
     return Values(tuple(rows), 2, _size(array.shape) if len(array) > ROWS or array.shape[1] > COLUMNS else "")
+
+
+def _letters(formula: Formula) -> Iterator[Letter]:
+    for part in formula:
+        match part:
+            case Letter(_, sup, sub):
+                yield part
+                yield from _letters(sup + sub)
+            case Fraction(top, bottom):
+                yield from _letters(top + bottom)
 
 
 def _row(row: Array, limit: int) -> tuple[str, ...]:

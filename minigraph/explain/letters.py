@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 
 from ..graph import Graph
 from ..layer import Neurons, Node
@@ -10,10 +12,27 @@ from ..layers import Dense
 from ..param import Transposed
 from ..summary import one_line
 from ..symbols import Symbols
-from .formula import Formula, Fraction, Letter, Math, Name, Part, Prose, math, partial
+from .formula import (
+    Block,
+    Formula,
+    Fraction,
+    Heading,
+    Letter,
+    Name,
+    Part,
+    Prose,
+    Table,
+    letters_in,
+    math,
+    paragraph,
+    partial,
+)
 
-LONGEST = 12
-"""Of longer names, the end stands above a letter or, where several end alike, the node's place in the graph."""
+LONGEST = 16
+"""Longer names are shortened above a letter; if that makes several alike, by the node's place in the graph."""
+
+IN_A_SENTENCE = 6
+"""More superscripts than these are told in a table."""
 
 
 class Letters:
@@ -22,21 +41,18 @@ class Letters:
     def __init__(self, graph: Graph):
         self.graph = graph
         self.symbols = Symbols(graph)
-        self._place = {node: i for i, node in enumerate(graph.nodes)}
-        self._marks = {node: _cut(self.symbols[node]) for node in graph.nodes}
-        self._count = Counter(self._marks.values())
+        is_numbered = self.symbols.is_numbered
+        marks = [self.symbols[n] if is_numbered(n) else _shortened(one_line(n.name)) for n in graph.nodes]
+        count = Counter(marks)
+        self._marks: dict[Node, Part] = {
+            node: mark if is_numbered(node) else Name(mark if count[mark] == 1 else f"#{i}")
+            for i, (node, mark) in enumerate(zip(graph.nodes, marks, strict=True))
+        }
         self._uses = Counter((edge.source, edge.target) for edge in graph.edges)
 
     def sup(self, node: Node) -> Formula:
-        """What stands above the letters of a node: l, or its name."""
-        mark = self._marks[node]
-        if self.symbols.is_numbered(node):
-            return (mark,)
-        return (Name(mark if self._count[mark] == 1 else f"#{self._place[node]}"),)
-
-    def stands_for(self, node: Node) -> bool:
-        """Whether the superscript is another than the node's name, so that a reader has to be told."""
-        return self.sup(node) != (Name(node.name),)
+        """What stands above the letters of a node: l, or its name, shortened if it is long."""
+        return (self._marks[node],)
 
     def a(self, node: Node, index: str = "") -> Letter:
         """The output of a node."""
@@ -56,8 +72,7 @@ class Letters:
 
     def cost(self, node: Node | None = None) -> Letter:
         """C, or one of several costs."""
-        name = "" if node is None else self.symbols.cost(node)
-        return Letter("C", (Name(_cut(name)),) if name else ())
+        return Letter("C", () if node is None or not self.symbols.cost(node) else self.sup(node))
 
     def cost_of_example(self, node: Node) -> Letter:
         """C_x of a cost."""
@@ -79,9 +94,18 @@ class Letters:
 
     def along(self, source: Node, target: Node, slot: int, index: str = "") -> Fraction:
         """∂C/∂a as it comes back along one edge."""
+        return partial(self.cost(), self._on_edge(source, target, slot, index))
+
+    def taken(self, target: Node, slot: int, index: str = "") -> Letter:
+        """The output that a node takes in a slot, told apart where it takes the same in several."""
+        source = target.inputs[slot]
+        several = self._uses[source, target] > 1
+        return self._on_edge(source, target, slot, index) if several else self.a(source, index)
+
+    def _on_edge(self, source: Node, target: Node, slot: int, index: str) -> Letter:
         several = self._uses[source, target] > 1
         sup = (*self.sup(source), "→", *self.sup(target), *((f":{slot}",) if several else ()))
-        return partial(self.cost(), Letter("a", sup, _sub(index)))
+        return Letter("a", sup, _sub(index))
 
     def weighed(self, node: Node, j: str, k: str) -> Formula:
         """z_j of a Dense node as a sum over the neurons k before it."""
@@ -111,23 +135,33 @@ def called(node: Node) -> Name:
 
 
 def noted(node: Node) -> Name:
-    """A node in a remark: its name, cut if it is long."""
+    """A node in a remark: its name, of a long one the end."""
     name = one_line(node.name)
-    return Name(name if len(name) <= 24 else f"{name[:23]}…")
+    return Name(name if len(name) <= 24 else f"…{name[-23:]}")
 
 
-def legend(letters: Letters, nodes: list[Node]) -> Prose:
-    """A sentence that says which superscript stands for which node; nothing where each is the node's name."""
-    told = [node for node in dict.fromkeys(nodes) if letters.stands_for(node)]
-    items: list[str | Name | Math] = []
-    for node in told:
-        items += [", " if items else " Superscripts: ", math(*letters.sup(node)), " is ", called(node)]
-    return (*items, ".") if items else ()
+def opened(letters: Letters, title: Heading, text: Prose, blocks: Sequence[Block]) -> list[Block]:
+    """A title, its opening sentences, and what follows; the superscripts in it that aren't a node's name are told."""
+    above = {part for letter in letters_in([title, paragraph(*text), *blocks]) for part in letter.sup}
+    marks = [(node, letters.sup(node)[0]) for node in letters.graph.nodes]
+    told = [(math(mark), called(node)) for node, mark in marks if mark in above and mark != Name(node.name)]
+    if len(told) > IN_A_SENTENCE:
+        rows = tuple(((mark,), (name,)) for mark, name in told)
+        return [title, paragraph(*text), Table(("superscript", "node"), rows), *blocks]
+    items = [item for mark, name in told for item in (", ", mark, " is ", name)]
+    return [title, paragraph(*text, *((" Superscripts: ", *items[1:], ".") if items else ())), *blocks]
 
 
-def _cut(mark: str) -> str:
-    mark = one_line(mark)
-    return mark if len(mark) <= LONGEST else f"…{mark[1 - LONGEST :]}"
+def _shortened(name: str) -> str:
+    """A name of at most 16 characters: folders by their initials, then words by their first letters, else its end."""
+    if len(name) <= LONGEST:
+        return name
+    *folders, last = name.split("/")
+    initials = [re.sub(r"([^\W\d_])[^\W\d_]+|\s+", r"\1", folder) for folder in folders]
+    for end in (last, re.sub(r"([^\W\d_]{4})[^\W\d_]+", r"\1", last)):
+        if len(short := "/".join([*initials, end])) <= LONGEST:
+            return short
+    return f"…{name[1 - LONGEST :]}"
 
 
 def _sub(index: str) -> Formula:

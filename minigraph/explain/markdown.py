@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from . import tex
-from .formula import Block, Equations, Heading, Math, Name, Paragraph, Prose
+from . import latex
+from .formula import Block, Equations, Heading, Math, Name, Paragraph, Prose, Quote, Table
 
 _WIDE = 0xFEE0  # from a sign in ASCII to the same sign in full width, which means nothing to Markdown or TeX
 
@@ -23,9 +23,12 @@ def _block(block: Block) -> str:
         case Paragraph(text):
             return _prose(text)
         case Equations(lines):
-            rows = " \\\\\n".join(tex.line(line, upright, r"\qquad\text{(%s)}") for line in lines)
+            rows = " \\\\\n".join(latex.line(line, upright, r"\qquad\text{(%s)}") for line in lines)
             return f"$$\n\\begin{{aligned}}\n{rows}\n\\end{{aligned}}\n$$"
-        case _:
+        case Table(header):
+            cells = [[_cell(cell) for cell in row] for row in block.side_by_side(2)]
+            return "\n".join(f"| {' | '.join(row)} |" for row in [header * 2, ["---"] * 2 * len(header), *cells])
+        case Quote():
             fence = "`" * max(3, 1 + _longest_run("\n".join(block.lines)))
             return "\n".join([fence + "text", *block.lines, fence])
 
@@ -35,12 +38,16 @@ def _prose(text: Prose) -> str:
     for part in text:
         match part:
             case Math(formula):
-                parts.append(f"${tex.formula(formula, upright).strip()}$")
+                parts.append(f"${latex.formula(formula, upright).strip()}$")
             case Name(name):
                 parts.append(_code(name))
             case _:
                 parts.append(re.sub(r"([\\`*_{}\[\]<>#|$~&])", r"\\\1", part))
     return "".join(parts)
+
+
+def _cell(text: Prose) -> str:
+    return _prose(text).replace("|", r"\|")  # before anything else, a table is cut at its bars
 
 
 def _code(name: str) -> str:

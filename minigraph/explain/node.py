@@ -1,14 +1,23 @@
-"""The error of one node, derived in the four moves of the book, with the numbers of a run."""
+"""The derivation at one node of a run, in the four moves of the book, with the numbers of one example."""
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import numpy as np
 
+from ..costs import Cost
+from ..errors import GraphError
 from ..layer import Neurons, Node
 from ..param import Array
+from ..results import Results
 from ..schedule import Errand, consumers
 from ..summary import one_line, shapes_of
+from ..views import error_state, why_missing
+from .costs import cost_blocks
 from .docstrings import words_of
+from .explanation import Explanation
 from .formula import (
     Block,
     Formula,
@@ -25,45 +34,62 @@ from .formula import (
     partial,
     values,
 )
-from .letters import Letters, called, is_dense, legend
+from .letters import Letters, called, is_dense, opened
+from .params import param_blocks
 from .sample import COUNTING, Sample
-from .sigmas import formulas, is_linear, letter, slope_at
+from .sigmas import formulas, is_linear, letter, named, of_kind, slope_at
 from .terms import Term, arriving, result, summed, terms
+from .weight import Element
 
 
-def error_blocks(letters: Letters, sample: Sample, node: Node) -> list[Block]:
-    """Define, expand, substitute, simplify, and the numbers."""
+def explain(run: Results, node: Node | str, *, w: Any = None, b: Any = None, example: int = 0) -> Explanation:
+    """The derivation of a node's error and gradients in four moves, with the numbers of one example of a run.
+
+    The moves are the book's: define, expand by the chain rule, substitute, simplify. `w=(j, k)` explains one weight,
+    `b=j` one bias, counted from 0. Gradients are also given as learning takes them, as means over the examples.
+
+    Raises NotComputedError before `run.backward()`, GraphError for a node, an element or an example that there isn't
+    and, for an element, what `run.grad` raises. Where a node has no error for another reason, the text says why.
+    """
+    found = run.ran(node)
+    letters, sample = Letters(run.graph), Sample(run, example)
+    if w is not None and b is not None:
+        raise GraphError(f"explain takes w=(j, k) or b=j, not both, got w={w!r}, b={b!r}")
+    if w is not None or b is not None:
+        name, index = ("w", w) if b is None else ("b", b)
+        return Explanation(Element(letters, sample, found, name, index).blocks())
+    missing = why_missing(run, found, f"error of {found.name!r}")
+    if missing is not None and error_state(run, found) == "not yet":
+        raise missing
+    if isinstance(found.layer, Cost):
+        return Explanation(cost_blocks(letters, sample, found, str(missing or "")))
+    if missing is not None:
+        lacking = paragraph(f"This run has no such number: {missing}.")
+        blocks = [*_definition(letters, found), lacking]
+    else:
+        blocks = _moves(letters, sample, found)
+    title = heading(1, "The error of ", called(found))
+    return Explanation(opened(letters, title, _opening(sample, found), blocks))
+
+
+def _moves(letters: Letters, sample: Sample, node: Node) -> list[Block]:
+    """Define, expand, substitute, simplify; the numbers; what follows for the node's Params."""
     errand = sample.sweep.errands[node]
     parts = terms(letters, errand, sample.is_plain)
     return [
-        *_opening(letters, sample, node),
         *_definition(letters, node),
         *_expansion(letters, errand, parts),
         *_idle_uses(sample, node),
         *_substitution(letters, node, parts),
         *_result(letters, node, parts),
         *_numbers(letters, sample, node, parts),
+        *param_blocks(letters, sample, node),
     ]
 
 
-def lacking_blocks(letters: Letters, sample: Sample, node: Node, reason: str) -> list[Block]:
-    """The definition, and the reason why this run has no such number."""
-    opening = _opening(letters, sample, node) + _definition(letters, node)
-    return [*opening, paragraph(f"This run has no such number: {reason}.")]
-
-
-def _opening(letters: Letters, sample: Sample, node: Node) -> list[Block]:
-    users = [user for user, _ in consumers(letters.graph.nodes)[node]]
-    return [
-        heading(1, "The error of ", called(node)),
-        paragraph(
-            called(node),
-            f" is {one_line(node.layer.describe())}, samples {shapes_of(node)}.",
-            *legend(letters, [*node.inputs, node, *users]),
-            *sample.what_is_c(),
-            f" {COUNTING}",
-        ),
-    ]
+def _opening(sample: Sample, node: Node) -> Prose:
+    says = f" is {one_line(node.layer.describe())}, samples {shapes_of(node)}."
+    return (called(node), says, *sample.what_is_c(), f" {COUNTING}")
 
 
 def _definition(letters: Letters, node: Node) -> list[Block]:
@@ -128,6 +154,8 @@ def _substitution(letters: Letters, node: Node, parts: list[Term]) -> list[Block
     facts = list(dict.fromkeys(fact for part in parts for fact in part.facts))
     if facts:
         blocks.append(equations(*facts))
+    for sigma in {str(part.sigma): part.sigma for part in parts if part.sigma is not None}.values():
+        blocks += of_kind(sigma, base=named(sigma)[0])
     for speaker in dict.fromkeys(part.speaker for part in parts if part.speaker is not None):
         blocks += words_of(speaker, f"What comes back from {speaker.__name__} is taken as a whole. ")
     return blocks
@@ -152,7 +180,9 @@ def _numbers(letters: Letters, sample: Sample, node: Node, parts: list[Term]) ->
     lines: list[Line] = []
 
     def show(left: Formula, array: Array, note: Formula = ()) -> None:
-        lines.append(Line(left, "=", (values(sample.row(array)),), note))
+        line = Line(left, "=", (values(sample.row(array)),), note)
+        if all((line.left, line.right) != (before.left, before.right) for before in lines):
+            lines.append(line)
 
     if isinstance(node.layer, Neurons):
         show((letters.z(node),), view.z)
@@ -160,10 +190,12 @@ def _numbers(letters: Letters, sample: Sample, node: Node, parts: list[Term]) ->
     for part in parts:
         for left, array in part.beside:
             show(left, array(run))
+    count = Counter(part.vector for part in parts)
     for part in parts:
-        show(part.vector, part.numbers(run), part.origin)
-    if len(parts) > 1:
-        show((arriving(letters, node),), view.error, (Words("their sum"),))
+        often = (Words(f", {count[part.vector]} times"),) if count[part.vector] > 1 else ()
+        show(part.vector, part.numbers(run), part.origin + often)
+    if len(parts) > 1 or not isinstance(node.layer, Neurons):
+        show((arriving(letters, node),), view.error, (Words("their sum"),) if len(parts) > 1 else ())
     if isinstance(node.layer, Neurons):
         if not is_linear(node.layer.sigma):
             show(slope_at(node.layer.sigma, letters.z(node)), _slopes(node.layer, view.z, view.a))

@@ -6,7 +6,22 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-from .formula import Block, Equations, Formula, Fraction, Heading, Letter, Line, Math, Name, Paragraph, Prose, Values
+from .formula import (
+    Block,
+    Equations,
+    Formula,
+    Fraction,
+    Heading,
+    Letter,
+    Line,
+    Math,
+    Name,
+    Paragraph,
+    Prose,
+    Quote,
+    Table,
+    Values,
+)
 
 WIDTH = 100
 _KEPT = "\N{NO-BREAK SPACE}"  # a space in a formula, where no line ends
@@ -26,7 +41,9 @@ def _block(block: Block) -> str:
             return textwrap.fill(_prose(text), WIDTH, break_on_hyphens=False).replace(_KEPT, " ")
         case Equations(lines):
             return _equations(lines)
-        case _:
+        case Table():
+            return _table(block)
+        case Quote():
             return "\n".join(f"    {line}".rstrip() for line in block.lines)
 
 
@@ -41,6 +58,18 @@ def _prose(text: Prose) -> str:
             case _:
                 parts.append(part)
     return "".join(parts)
+
+
+def _table(table: Table) -> str:
+    """As many bands as there is room for, at most three."""
+    cells = [[_prose(cell) for cell in row] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(table.header, *cells, strict=True)]
+    bands = max(1, min(3, WIDTH // (sum(widths) + 2 * len(widths) + 2)))
+    rows = [table.header * bands, *([_prose(cell) for cell in row] for row in table.side_by_side(bands))]
+    gaps = ["    ", *["  "] * (len(widths) - 1)] * bands
+    columns = list(zip(gaps, widths * bands, strict=True))
+    lines = ["".join(gap + cell.ljust(n) for (gap, n), cell in zip(columns, row, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _equations(lines: tuple[Line, ...]) -> str:

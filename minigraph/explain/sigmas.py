@@ -19,16 +19,17 @@ from ..activations import (
     Softplus,
     Tanh,
 )
+from ..summary import one_line
 from .docstrings import equations_of
-from .formula import Block, Formula, Letter, Line, Name, Words, equations, math, paragraph
+from .formula import Block, Formula, Letter, Line, Name, Part, Words, equations, math, paragraph
 
 _WHERE = (Words(" where "), "z > 0,", Words(" else "))
 _EXP, _EXP_MINUS = Letter("e", ("z",)), Letter("e", ("−z",))
 
 _FORMULAS: dict[type, tuple[Formula, Formula]] = {
     Identity: (("z",), ("1",)),
-    Sigmoid: (("1 / (1 + ", _EXP_MINUS, ")"), ("a (1 − a),  a = σ(z)",)),
-    Tanh: ((Words("tanh "), "z"), ("1 − a²,  a = σ(z)",)),
+    Sigmoid: (("1 / (1 + ", _EXP_MINUS, ")"), ("a (1 − a)",)),
+    Tanh: ((Words("tanh "), "z"), ("1 − a²",)),
     ReLU: ((Words("max"), "(z, 0)"), ("1", *_WHERE, "0")),
     LeakyReLU: (("z", *_WHERE, Words("slope"), " · z"), ("1", *_WHERE, Words("slope"))),
     Softplus: ((Words("ln"), "(1 + ", _EXP, ")"), ("1 / (1 + ", _EXP_MINUS, ")")),
@@ -37,7 +38,10 @@ _FORMULAS: dict[type, tuple[Formula, Formula]] = {
     GELU: (("z Φ(z)",), ("Φ(z) + z Φ'(z),  Φ(z) = (1 + ", Words("erf"), "(z / √2)) / 2")),
     SiLU: (("z s,  s = 1 / (1 + ", _EXP_MINUS, ")"), ("s + z s (1 − s)",)),
 }
-"""σ(z) and σ'(z), where a = σ(z), of the kinds whose formulas fit one line."""
+"""σ(z) and σ'(z) of the kinds whose formulas fit one line."""
+
+_BY_OUTPUT = (Sigmoid, Tanh)
+"""Those whose slope is a formula of a = σ(z)."""
 
 
 def kinds_of(sigma: Activation) -> list[tuple[Activation, list[int]]]:
@@ -55,6 +59,11 @@ def letter(sigma: Activation, index: str = "") -> Letter:
     return Letter("σ", (), (index,) if index and isinstance(sigma, PerNeuron) else ())
 
 
+def named(sigma: Activation) -> Formula:
+    """An activation as a function with its own name; σ where neurons have several."""
+    return (letter(sigma) if isinstance(sigma, PerNeuron) else Name(one_line(str(sigma))),)
+
+
 def slope_at(sigma: Activation, z: Letter, index: str = "") -> Formula:
     """σ'(z)."""
     return (letter(sigma, index), "'(", z, ")")
@@ -65,18 +74,19 @@ def formulas(sigma: Activation) -> list[Block]:
     return [block for kind, neurons in kinds_of(sigma) for block in of_kind(kind, neurons)]
 
 
-def of_kind(kind: Activation, neurons: Sequence[int] = ()) -> list[Block]:
-    """What σ and σ' of one kind are; of some neurons only, if these are named."""
-    base = Letter("σ", (), (neurons_text(neurons),)) if neurons else "σ"
+def of_kind(kind: Activation, neurons: Sequence[int] = (), base: Part = "σ") -> list[Block]:
+    """What a function and its slope are; of some neurons only, if these are named."""
+    base = Letter("σ", (), (neurons_text(neurons),)) if neurons else base
     known = _FORMULAS.get(type(kind))
     if known is not None:
         sigma, slope = known
-        return [
-            equations(
-                Line((base, "(z)"), "=", sigma, note=(_settings(kind),)),
-                Line((base, "'(z)"), "=", slope),
-            )
+        is_named = isinstance(base, Name)
+        by_output: Formula = (",  a = ", base, "(z)") if isinstance(kind, _BY_OUTPUT) else ()
+        lines = [
+            Line((base, "(z)"), "=", sigma, _settings(kind, is_named)),
+            Line((base, "'(z)"), "=", (*slope, *by_output)),
         ]
+        return [equations(*(lines[1:] if is_named and isinstance(kind, Tanh) else lines))]  # its name says the first
     what = math(base)
     quote = equations_of(type(kind))
     if isinstance(kind, Function):
@@ -97,11 +107,13 @@ def neurons_text(neurons: Sequence[int]) -> str:
     return ", ".join(shown[:4]) + (", …" if len(shown) > 4 else "")
 
 
-def _settings(kind: Activation) -> Words:
-    """An activation's name, with its numbers."""
+def _settings(kind: Activation, is_named: bool) -> Formula:
+    """An activation's numbers, behind its name unless that is there."""
+    numbers = []
     match kind:
         case LeakyReLU(slope):
-            return Words(f"{kind}, slope = {slope:g}")
+            numbers = [f"slope = {slope:g}"]
         case ELU(alpha):
-            return Words(f"{kind}, α = {alpha:g}")
-    return Words(str(kind))
+            numbers = [f"α = {alpha:g}"]
+    said = ", ".join([*([] if is_named else [str(kind)]), *numbers])
+    return (Words(said),) if said else ()

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..activations import Activation
 from ..costs import Cost
 from ..layer import Neurons, Node
+from ..layers import Add
 from ..param import Array
 from ..results import Results
 from ..schedule import Errand
 from .costs import gradient_of
 from .formula import Formula, Letter, Line, Part, Words, partial
 from .letters import Letters, is_dense, is_transposed, noted
+from .passing import Passing, passing
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,20 @@ class Term:
     """The equation of the book that it belongs to."""
     beside: tuple[tuple[Formula, Callable[[Results], Array]], ...] = ()
     """What else its numbers come from, beside errors and weights."""
+    sigma: Activation | None = None
+    """A function in it."""
     speaker: type | None = None
     """The class whose docstring has to say how it comes about, where no formula here does."""
 
 
 def terms(letters: Letters, errand: Errand, is_plain: Callable[[Node], bool]) -> list[Term]:
-    """The summands of the error that arrives at a node, in the order of its uses.
+    """The summands of the error that arrives at a node, in the order of its uses, those of sums first.
 
     `is_plain` says of a cost whether nothing scales its examples but itself, so that its error is 1 for each.
     """
     node = errand.node
     given = [_given(letters, node)] if errand.seeded else []
-    uses = sorted(errand.sources, key=lambda use: (use[0].id, use[1]))
+    uses = sorted(errand.sources, key=lambda use: (type(use[0].layer) is not Add, use[0].id, use[1]))
     return given + [_sent(letters, node, user, slot, is_plain) for user, slot in uses]
 
 
@@ -62,7 +67,11 @@ def arriving(letters: Letters, node: Node, index: str = "") -> Part:
 
 def summed(left: Part, summands: list[Formula]) -> list[Line]:
     """An equation for a sum, with a line for each summand."""
-    return [Line(() if i else (left,), "+" if i else "=", summand) for i, summand in enumerate(summands)]
+    first, *others = summands
+    lines = [Line((left,), "=", first)]
+    for summand in others:
+        lines.append(Line((), "−", summand[1:]) if summand[0] == "−" else Line((), "+", summand))
+    return lines
 
 
 def result(letters: Letters, node: Node, parts: list[Term], index: str, slope: Formula) -> list[Line]:
@@ -102,11 +111,45 @@ def _sent(letters: Letters, node: Node, user: Node, slot: int, is_plain: Callabl
         return _from_dense(letters, node, user, numbers)
     if isinstance(user.layer, Cost) and is_plain(user):
         return _from_cost(letters, node, user, slot, numbers)
+    passed = passing(letters, user, slot)
+    if passed is not None:
+        return _from_passing(letters, user, slot, passed, numbers)
     whole: Formula = (letters.along(node, user, slot),)
     part: Formula = (letters.along(node, user, slot, "j"),)
     label = "BP2" if isinstance(user.layer, Neurons) else ""
     through = (letters.a(user),)
     return Term(part, part, part, whole, whole, (), _from(user), numbers, through, label, speaker=type(user.layer))
+
+
+def _from_passing(
+    letters: Letters, user: Node, slot: int, passed: Passing, numbers: Callable[[Results], Array]
+) -> Term:
+    """The error of a layer that only passes values on, times the slope of that."""
+    a, taken = letters.a(user, passed.at), letters.taken(user, slot, "j")
+    slope, back = partial(a, taken), letters.slope(user, passed.at)
+    error = letters.error(user, passed.at)
+    facts = [
+        Line((a,), "=", passed.value, (Words("at "), noted(user))),
+        *passed.place,
+        Line((slope,), "=", passed.slope),
+    ]
+    if error != back:
+        facts.append(Line((back,), "=", (error,), (Words("by definition"),)))
+    has_words = isinstance(passed.vector[-1], Words)
+    factor: Formula = ("(", *passed.vector, ")") if has_words else passed.vector
+    return Term(
+        (back, " · ", slope),
+        passed.component,
+        passed.component,
+        passed.vector,
+        factor,
+        tuple(facts),
+        _from(user),
+        numbers,
+        (a,),
+        beside=passed.beside,
+        sigma=passed.sigma,
+    )
 
 
 def _from_dense(letters: Letters, node: Node, user: Node, numbers: Callable[[Results], Array]) -> Term:
@@ -135,19 +178,9 @@ def _from_cost(letters: Letters, node: Node, user: Node, slot: int, numbers: Cal
     gradient = gradient_of(letters, user) if slot == 0 else None
     if gradient is None:
         nabla = (Letter("∇ₐC", c.sup),)
-        return Term(
-            (slope,),
-            (slope,),
-            (slope,),
-            nabla,
-            nabla,
-            (),
-            _from(user),
-            numbers,
-            through,
-            "BP1",
-            speaker=type(user.layer),
-        )
+        one: Formula = (slope,)
+        speaker = type(user.layer)
+        return Term(one, one, one, nabla, nabla, (), _from(user), numbers, through, "BP1", speaker=speaker)
     facts = (
         Line((letters.cost_of_example(user),), "=", gradient.cost, note=(Words(type(user.layer).__name__),)),
         *gradient.meanings,

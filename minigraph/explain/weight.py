@@ -25,7 +25,7 @@ from .formula import (
     partial,
     values,
 )
-from .letters import Letters, called, is_dense, is_transposed, legend
+from .letters import Letters, called, is_dense, is_transposed, opened
 from .params import batch_lines, batch_title, param_letter, positions
 from .sample import COUNTING, Sample
 
@@ -50,22 +50,15 @@ class Element:
     def blocks(self) -> list[Block]:
         """The four moves, the numbers, and how the cost changes with the element."""
         story = self._of_neuron() if is_dense(self.node) else self._of_other()
-        return [*self._opening(), *story, *self._of_batch(), *self._what_if()]
-
-    def _opening(self) -> list[Block]:
+        blocks = [*story, *self._of_batch(), *self._what_if()]
         kind = "weight" if self.name == "w" else "bias"
+        return opened(self.letters, heading(1, f"One {kind} of ", called(self.node)), self._opening(), blocks)
+
+    def _opening(self) -> Prose:
         code = f"{self.name}[{', '.join(map(str, self.at))}]"
-        return [
-            heading(1, f"One {kind} of ", called(self.node)),
-            paragraph(
-                math(self.letter),
-                f" is {code} of ",
-                called(self.node),
-                f", {one_line(self.node.layer.describe())}. {COUNTING}",
-                *legend(self.letters, [*self.node.inputs, self.node]),
-                *self.sample.what_is_c(),
-            ),
-        ]
+        layer = one_line(self.node.layer.describe())
+        of = (f" is {code} of ", called(self.node), f", {layer}. {COUNTING}")
+        return (math(self.letter), *of, *self.sample.what_is_c())
 
     def _of_other(self) -> list[Block]:
         define = paragraph(math(self.slope), " is how fast the cost changes with this one number.")
