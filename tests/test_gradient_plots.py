@@ -1,5 +1,6 @@
 """Lines and heat maps of a GradientHistory: that they show the numbers, all of them, and nothing else."""
 
+import copy
 import itertools
 import sys
 
@@ -77,28 +78,83 @@ def test_lines_and_cells_are_the_numbers_kept(kind):
     assert not np.ma.getmaskarray(cells.get_array()).any()
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [name + suffix for name in names]
     assert figure.axes[0].yaxis_inverted()  # the first layer on top
-    assert figure.axes[1].get_ylabel() == axes.get_ylabel()
+    assert figure.axes[1].get_ylabel().replace("\n", " ") == axes.get_ylabel()
 
 
 def test_what_a_log_scale_cannot_show_is_marked():
     gradients = odd()
-    axes = gradients.plot().axes[0]
+    axes, under = gradients.plot().axes
     lines = {line.get_label(): line for line in axes.lines[:6]}
     assert next(iter(lines)) == r"first $\frac$"
     dead = lines["dead"].get_ydata()
     assert np.isnan(dead[:5]).all()
     np.testing.assert_array_equal(dead[5:10], gradients.delta("dead")[5:10])
-    zeros = [line for line in axes.lines[6:] if line.get_marker() == "v"]
-    (zero,) = zeros
+    (zero,) = under.lines
     assert list(zero.get_xdata()) == [1, 2, 3, 4, 5]
-    wild = [line for line in axes.lines if line.get_marker() == "x"]
-    assert len(wild) == 4
-    assert all(list(line.get_xdata()) == [11, 12, 13, 14, 15] for line in wild)
+    assert [text.get_text() for text in under.texts] == ["dead"]
+    assert [label.get_text() for label in under.get_yticklabels()] == ["exactly 0"]
+    (wild,) = axes.lines[6:]
+    assert (wild.get_marker(), list(wild.get_xdata())) == ("x", [11, 12, 13, 14, 15])
+    assert {text.get_text() for text in axes.texts} == {r"first $\frac$", "ice", "dead", "out"}
     (legend,) = axes.figure.legends
     said = [text.get_text() for text in legend.get_texts()]
-    assert said[:2] == ["exactly 0", "not finite"]
-    assert said[2].startswith("nothing computed: aside")
-    assert said[2].endswith("extra")
+    assert said[0] == "not finite"
+    assert said[1].startswith("nothing computed: aside")
+    assert said[1].endswith("extra")
+
+
+def test_nothing_is_drawn_over_steps_at_which_layers_are_dead():
+    g = mg.Sequential(4, *[Dense(5, "tanh", name=f"h{i}") for i in range(5)], Dense(2, name="out"), cost=Quadratic())
+    gradients = trained(g, every=1, optimizer=mg.SGD(1e6))
+    hidden = [f"h{i}" for i in range(5)]
+    assert all(gradients.delta(name)[0] > 0 == gradients.delta(name)[-1] for name in hidden)
+    axes, under = gradients.plot().axes
+    assert [text.get_text() for text in axes.texts] == ["out"]
+    assert [text.get_text() for text in under.texts] == hidden
+    assert all(text.xy[0] == 1.0 for text in [*axes.texts, *under.texts])  # leaders begin where the axes end
+    height = (np.log10(gradients.delta("out")[-1]) - np.log10(axes.get_ylim()[0])) / np.diff(np.log10(axes.get_ylim()))
+    np.testing.assert_allclose(axes.texts[0].xy[1], height[0])
+    under.figure.draw_without_rendering()
+    heights = [line.get_transform().transform(line.get_xydata())[:, 1] for line in under.lines]
+    assert all(len(set(row)) == 1 for row in heights)
+    gaps = -np.diff([row[0] for row in heights]) * 72 / under.figure.dpi
+    assert (gaps > 1.3 * under.lines[0].get_markersize()).all()  # marks of several layers don't lie on each other
+    for line, text, name in zip(under.lines, under.texts, hidden, strict=True):
+        assert list(line.get_xdata()) == list(gradients.steps[gradients.delta(name) == 0])
+        box = text.get_window_extent()
+        assert box.y0 < line.get_transform().transform(line.get_xydata())[0, 1] < box.y1
+
+
+@pytest.mark.parametrize("every", [1, 7, 100])
+@pytest.mark.parametrize("n", [1, 40])
+def test_axes_begin_with_the_first_step_kept(every, n):
+    gradients = trained(deep(1), every=every, epochs=n)
+    for axes in (gradients.plot().axes[0], gradients.heatmap().axes[0]):
+        ticks = [int(label.get_text()) for label in axes.get_xticklabels()]
+        assert ticks[0] == 1
+        assert ticks == sorted(set(ticks))
+        assert 0.5 <= axes.get_xlim()[0] <= 1
+        assert axes.get_xlim()[1] >= gradients.steps[-1]
+        assert len(ticks) <= 12
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_the_label_of_the_colors_is_whole(kind):
+    for gradients in (trained(deep(2)), odd()):
+        figure = gradients.heatmap(kind=kind)
+        figure.draw_without_rendering()
+        box = figure.axes[1].yaxis.label.get_window_extent()
+        assert 0 <= box.y0 < box.y1 <= figure.bbox.height
+        assert box.x1 <= figure.bbox.width
+
+
+@pytest.mark.parametrize("picture", ["plot", "heatmap"])
+def test_figures_show_themselves_in_notebooks(picture):
+    figure = getattr(trained(deep(2)), picture)()
+    png = figure._repr_png_()
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    assert int.from_bytes(png[16:20], "big") == figure.get_figwidth() * figure.dpi
+    assert copy.deepcopy(figure)._repr_png_.args[0] is not figure
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,10 @@ from minigraph.layers import Activation, Add, Concat, Dense, Flatten, Multiply
 from minigraph.measures import shown
 from minigraph.render.engine import render
 from minigraph.render.neurons import FIGURES, neurons_dot
+from minigraph.render.neurons.picture import OPTIONS
 from minigraph.render.style import STYLE, Style
+from minigraph.render.themes import style as themed
+from minigraph.results import Results
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 LETTERS = ("w", "b", "z", "a", "delta")
@@ -193,7 +196,8 @@ def test_weights_that_are_zero_or_not_finite_are_marked():
     dot = neurons_dot(g)
     lines, h = weight_lines(statements(dot)), g["h"].id
     for j in (0, 1):
-        assert (lines[h, j, j]["color"], lines[h, j, j]["style"]) == (STYLE.alarm, "dashed")
+        assert lines[h, j, j]["color"] == f"{STYLE.alarm}:{STYLE.alarm}"  # a double line
+        assert "style" not in lines[h, j, j]
     assert lines[h, 2, 2]["style"] == "dotted"
     assert (lines[h, 3, 0]["color"], lines[h, 3, 0].get("style")) == (STYLE.positive, None)
     assert "weight NaN or ∞" in header(dot)
@@ -201,6 +205,19 @@ def test_weights_that_are_zero_or_not_finite_are_marked():
     assert shown(max(np.abs(g["out"].layer.w.value).max(), np.abs(w[np.isfinite(w)]).max())) in header(dot)
     if HAS_WHEEL or shutil.which("dot"):
         assert render(dot, "svg")
+
+
+@pytest.mark.parametrize(
+    ("look", "dashed"),
+    [("light", False), ("dark", False), ("print", True), (Style(positive="#222222", negative="#222222"), True)],
+)
+def test_negative_weights_are_dashed_where_no_hue_tells_them(look, dashed):
+    g, style = book(), themed(look)
+    dot = neurons_dot(g, style=style, highlight=("h", 0, 0))
+    for (_, j, k), line in weight_lines(statements(dot)).items():
+        node = g["h"] if line["ends"][1].startswith(f"n{g['h'].id}-") else g["out"]
+        assert ("dashed" in line.get("style", "")) == (dashed and node.layer.w.value[j, k] < 0)
+    assert ("negative weight, dashed" in header(dot)) == dashed
 
 
 def test_a_network_of_zeros_has_no_scale():
@@ -477,13 +494,38 @@ def test_labels_stand_clear_of_neurons():
     assert place(found[f"n{out}-1-delta"])[1] > y + radius + 10
     assert place(found[f"n{out}-1-a"])[0] > x + radius + 20
     assert found[f"n{out}-1-b-arrow"]["ends"] == (f"n{out}-1-b", f"n{out}-1")
-    assert found[f"n{out}-1-a-arrow"]["ends"] == (f"n{out}-1", f"n{out}-1-a")
+    arrow = found[f"n{out}-1-a-arrow"]
+    assert arrow["ends"] == (f"n{out}-1-a", f"n{out}-1")
+    assert (arrow["dir"], arrow["arrowtail"]) == ("back", "normal")  # to the label
     left, right = place(found[f"n{h}-3"]), place(found[f"n{out}-1"])
     label = place(found[f"w{out}-1-3-w"])
     at = left[1] + (right[1] - left[1]) * (label[0] - left[0]) / (right[0] - left[0])
     assert 10 < label[1] - at < 60
     other = place(found[f"n{out}-0"])
     assert other[1] - 14 > place(found[f"n{out}-1-delta"])[1] + 8
+
+
+@needs_graphviz
+@pytest.mark.parametrize("subject", ["graph", "run"])
+def test_arrows_to_and_from_labels_lie_over_the_lines_on_paper(subject):
+    g = mg.Sequential(2, Dense(4, name="h"), Dense(3, name="mid"), Dense(3, name="out"), cost=Quadratic(), seed=0)
+    run = g.forward(x=np.ones((2, 2)), t=np.ones((2, 3))).backward()
+    dot = neurons_dot(g if subject == "graph" else run, highlight=("mid", 1, 3), labels=LETTERS)
+    space = "{http://www.w3.org/2000/svg}"
+    groups = [group for group in ET.fromstring(render(dot, "svg")).iter(f"{space}g") if group.get("class") == "edge"]
+    order = [group.get("id") for group in groups]
+    weights = [place for place, id in enumerate(order) if re.fullmatch(r"w\d+-\d+-\d+", id)]
+    assert len(weights) == 2 * 4 + 4 * 3 + 3 * 3
+    for letter in ("b", "a"):
+        place = order.index(f"n{g['mid'].id}-1-{letter}-arrow")
+        (under,) = groups[place - 1].iter(f"{space}path")
+        assert (under.get("stroke").replace("white", STYLE.paper), under.get("stroke-width")) == (STYLE.paper, "10")
+        assert max(weights) < place - 1
+        (arrow,) = groups[place].iter(f"{space}path")
+        along = 0 if letter == "b" else 1  # both lie on one line, which keeps this coordinate
+        for path in (under, arrow):
+            points = [float(x) for x in re.findall(r"-?[\d.]+", path.get("d"))][along::2]
+            assert points == pytest.approx([points[0]] * 4, abs=0.1)
 
 
 # ---- the book's figures ----
@@ -563,22 +605,54 @@ def test_nodes_without_an_l_of_their_own_go_by_name():
 
 
 @pytest.mark.parametrize("letter", ["a", "delta"])
-def test_circles_are_filled_by_a_or_delta(letter):
+def test_circles_are_filled_by_a_or_delta_in_each_layer_by_itself(letter):
     run = ran()
     dot = neurons_dot(run, shade=letter, example=2)
     found = statements(dot)
-    values = {f"n{run.graph[name].id}-{j}": x for name in ("x", "h", "out") if letter == "a" or name != "x"
-              for j, x in enumerate(getattr(run[name], letter)[2])}  # fmt: skip
-    largest = max(map(abs, values.values()))
-    for id, look in found.items():
-        if re.fullmatch(r"n\d+-\d+", id):
-            color = look.get("fillcolor")
-            part = abs(values.get(id, 0.0)) / largest
-            sign = STYLE.positive if values.get(id, 0.0) > 0 else STYLE.negative
+    for name in ("x", "h", "out") if letter == "a" else ("h", "out"):
+        values, id = getattr(run[name], letter)[2], run.graph[name].id
+        largest = max(map(abs, values))
+        for k, x in enumerate(values):
+            color, sign = found[f"n{id}-{k}"]["fillcolor"], STYLE.positive if x > 0 else STYLE.negative
+            part = 0.0 if x == 0 else max(0.06, 0.6 * abs(x) / largest)
             for at in (1, 3, 5):
                 paper, full = int(STYLE.paper[at : at + 2], 16), int(sign[at : at + 2], 16)
-                assert int(color[at : at + 2], 16) == pytest.approx(paper + 0.6 * part * (full - paper), abs=1)
-    assert shown(largest) in header(dot)
+                assert int(color[at : at + 2], 16) == pytest.approx(paper + part * (full - paper), abs=1)
+            assert "style" not in found[f"n{id}-{k}"]
+        sign = "δ" if letter == "delta" else "a"
+        assert text_of(found[f"c{id}"]["label"])[-1] == f"|{sign}| up to {shown(largest)}"
+    assert "in each layer by itself" in header(dot)
+
+
+def test_a_small_delta_is_seen_and_an_exact_0_is_empty():
+    g = mg.Sequential(2, Dense(3, "relu", name="h"), Dense(2, name="out"), cost=Quadratic(), seed=0)
+    g["h"].layer.b.value = np.array([-100.0, 1.0, 1.0])  # the first is dead
+    g["out"].layer.w.value = np.array([[1.0, 1e-9, 1e-17], [1.0, 1e-9, 1e-17]])
+    dot = neurons_dot(g.forward(x=np.ones((3, 2)) / 9, t=np.ones((3, 2))).backward(), shade="delta")
+    fills = [statements(dot)[f"n{g['h'].id}-{j}"]["fillcolor"] for j in range(3)]
+    assert fills[0] == STYLE.paper
+    assert len({STYLE.paper, *fills}) == 3
+    assert "δ exactly 0" in header(dot)
+
+
+def test_circles_without_a_number_look_apart_and_say_why():
+    g = mg.Graph(seed=0)
+    x = g.input("x", 2)
+    h = g.add(Dense(2, "tanh"), x, name="h")
+    g.cost(Quadratic(), g.add(Dense(2), h, name="out"), target="t")
+    g.output("aside", g.add(Dense(2), h, name="aside"))
+    run = g.forward(x=np.ones((3, 2)), t=np.zeros((3, 2))).backward()
+    dot = neurons_dot(run, shade="delta")
+    found = statements(dot)
+    whys = {"x": "no δ: not asked for", "h": "", "out": "", "aside": "no δ: no path to the cost"}
+    for name, why in whys.items():
+        neuron, said = found[f"n{g[name].id}-1"], text_of(found[f"c{g[name].id}"]["label"])[-1]
+        assert ("dashed" in neuron.get("style", "")) == ("fillcolor" not in neuron) == bool(why)
+        assert said == why if why else said.startswith("|δ| up to")
+    assert "no δ: not asked for, or no path to the cost" in header(dot)
+    asked = statements(neurons_dot(g.forward(x=np.ones((3, 2)), t=np.zeros((3, 2))).backward(wrt="x"), shade="delta"))
+    assert "fillcolor" in asked[f"n{x.id}-1"]
+    assert "style" not in asked[f"n{x.id}-1"]
 
 
 def test_a_single_example_is_read_as_it_is():
@@ -654,6 +728,29 @@ def test_what_cannot_be_shown_is_said(options, message):
 def test_what_a_run_cannot_show_is_said(options, message):
     with pytest.raises(RenderError, match=message):
         neurons_dot(ran(), **options)
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("highlite", r"did you mean highlight\?"),
+        ("label", r"did you mean labels\?"),
+        ("depth", "they are highlight, labels, figure, shade, numbers, example, limit$"),
+        ("subject", "they are highlight"),
+    ],
+)
+def test_an_option_that_there_is_not_is_refused(option, hint):
+    for subject in (book(), ran()):
+        with pytest.raises(GraphError, match=f"drawings of neurons have no option '{option}': {hint}"):
+            subject.neurons(**{option: 1})
+
+
+@pytest.mark.parametrize("method", [mg.Graph.neurons, Results.neurons])
+def test_help_names_every_option(method):
+    only_of_runs = {"shade", "example"}
+    listed = set(re.findall(r"^ *- `(\w+)`: ", method.__doc__, re.MULTILINE))
+    assert listed == set(OPTIONS) - (only_of_runs if method is mg.Graph.neurons else set())
+    assert all(f"`{option}`" in method.__doc__ for option in OPTIONS)
 
 
 def test_a_layer_without_biases_has_no_b():

@@ -122,6 +122,15 @@ class GradientSteps:
         sizes = self._at(step)
         return dict(zip(self.places.uses, _joined(Norm, sizes.use_states, sizes.use), strict=True))
 
+    def totals(self, step: int) -> dict[Param, tuple[Norm, float]]:
+        """‖∂C/∂w‖ of each Param at a step that was kept, summed over all uses, and ‖w‖."""
+        sizes = self._at(step)
+        norms = [
+            Norm(state, float(size)) if state == "computed" else Norm(state)
+            for state, size in zip(sizes.grad_states, sizes.grad, strict=True)
+        ]
+        return dict(zip(self.places.params, zip(norms, map(float, sizes.weight), strict=True), strict=True))
+
     def weights(self, step: int) -> dict[Node, float]:
         """‖∂C/∂w‖ / ‖w‖ of each node at a step that was kept: its use's part, all its Params together.
 

@@ -42,14 +42,16 @@ def neurons_dot(
 ) -> str:
     """DOT text of a network, or of a run, with a circle for each neuron and a line for each weight.
 
-    A line is as wide as |w| and has the color of its sign; where nothing is weighed, lines are grey. Of layers with
-    more than `limit` neurons the first half of the limit and the last are shown. Weights are drawn as they are now.
+    A line is as wide as |w| and has the color of its sign; where both signs are grey, negative ones are dashed. Lines
+    without weight are grey. Of layers with more than `limit` neurons the first half of the limit and the last are
+    shown. Weights are drawn as they are now.
 
     `highlight=("h1", j, k)` makes the path from neuron k of the layer before to neuron j of "h1" bold, the rest quiet;
     the book's l may stand for the name, and (node, j) is a neuron alone. `labels`, some of "w", "b", "z", "a", "delta",
     say what the path bears. Here all indices count from 0, as in w[j, k]; in the picture neurons have the book's
     numbers, from 1: highlight=(3, 1, 3) is w³₂₄. Of a run the labels show the numbers, too (not with `numbers=False`),
-    and `shade`, "a" or "delta", fills the circles: those of `example`, else the mean over the batch.
+    and `shade`, "a" or "delta", fills the circles, in each layer relative to its largest: those of `example`, else the
+    mean over the batch. Circles are dashed where the run has none, which is said over the layer.
 
     `figure` is one of the book's: "weights", "biases", "cost", "notation". It shows notation, not sizes.
 
@@ -77,7 +79,8 @@ class _Drawing:
     ):
         self.graph, self.readings, self.marks, self.style = graph, readings, marks, style
         self.labels = Labels(marks, readings, numbers, style)
-        self.headings = Headings(graph, marks, style)
+        self.shade = None if shade is None else Shade(shade, readings, style)
+        self.headings = Headings(graph, marks, style, self.shade.note if self.shade else lambda node: "")
         self.columns = arranged(
             graph,
             limit=limit,
@@ -88,7 +91,8 @@ class _Drawing:
             step=_FAR if self.labels.are_wide else _NEAR,
         )
         self.strokes = Strokes(self.columns.lines, marks, style)
-        self.shade = None if shade is None else Shade(shade, self.columns.by_node.values(), readings, style)
+        self.beside: list[tuple[Label, str, Point]] = []
+        """Labels, the ids of what they are about, and the middles of that."""
         self.dot = graphviz.Digraph("neurons")
 
     def text(self) -> str:
@@ -101,6 +105,8 @@ class _Drawing:
             count[line.edge] = i = count.get(line.edge, -1) + 1
             self._line(line, i)
         self._label_weight()
+        for label, owner, middle in self.beside:
+            self._beside(label, owner, middle)
         self._under()
         source: str = self.dot.source
         return source
@@ -109,7 +115,7 @@ class _Drawing:
         style, dot, readings = self.style, self.dot, self.readings
         about = [self.marks.about or "neurons"]
         about += [readings.about] if self.labels.numbers or not self.marks.figure else []
-        keys = [*self.strokes.keys(), *(self.shade.keys() if self.shade else [])]
+        keys = [*self.strokes.keys(), *(self.shade.keys(self.columns.by_node.values()) if self.shade else [])]
         scales = [self.strokes.scale(), self.shade.scale() if self.shade else ""]
         dot.graph_attr.update(
             bgcolor=style.paper,
@@ -154,7 +160,7 @@ class _Drawing:
         quiet = quiet and not (is_cost and self.marks.outputs)
         look = {"color": mixed(style.ink, style.paper, FADED)} if quiet else {}
         if self.shade and not is_cost:
-            look["fillcolor"] = self.shade.fill(node, j)
+            look |= self.shade.look(node, j)
         self.dot.node(
             _id(node, j),
             self.labels.inside(node, j) or self._sign(node, j),
@@ -165,8 +171,7 @@ class _Drawing:
             width=size,
             **look,
         )
-        for label in self.labels.beside(node, j, *middle):
-            self._beside(label, _id(node, j))
+        self.beside += [(label, _id(node, j), middle) for label in self.labels.beside(node, j, *middle)]
 
     def _sign(self, node: Node, j: int) -> str:
         """What a neuron without a letter bears: the sign of a sum or product, the name of an activation of its own."""
@@ -213,9 +218,7 @@ class _Drawing:
         points = []
         for i, lane in enumerate(self.columns.lanes.get(line.edge, ())):
             points.append(f"{id}-by{i}")
-            self.dot.node(
-                points[-1], "", height="0", pos=_pos(lane.point(place)), shape="point", style="invis", width="0"
-            )
+            self._hidden(points[-1], lane.point(place))
         look = self.strokes.look(line) | {"tooltip": tip(self.strokes.says(line))}
         parts = list(pairwise([_id(source, line.k), *points, _id(target, line.j)]))
         for i, (tail, head) in enumerate(parts):
@@ -230,14 +233,20 @@ class _Drawing:
             source, target = self.columns.by_node[node.inputs[0]], self.columns.by_node[node]
             label = self.labels.on_weight((source.x, source.y[k]), (target.x, target.y[j]))
             if label:
-                self._beside(label, f"w{node.id}-{j}-{k}")
+                self.beside.append((label, f"w{node.id}-{j}-{k}", label.middle))
 
-    def _beside(self, label: Label, owner: str) -> None:
+    def _beside(self, label: Label, owner: str, middle: Point) -> None:
+        """A label with its arrow, on paper that hides the lines behind: these come first, as their nodes do."""
         id = f"{owner}-{label.letter}"
+        if not label.arrow:
+            self._text(id, label.markup, label.middle)
+            return
+        under = f"{id}-under"  # not the owner: two lines with the same ends would be drawn apart
+        self._hidden(under, middle)
         self._text(id, label.markup, label.middle)
-        ends = {"in": (id, owner), "out": (owner, id)}.get(label.arrow)
-        if ends:
-            self.dot.edge(*ends, arrowhead="normal", color=self.style.ink, id=f"{id}-arrow")
+        self.dot.edge(under, id, color=self.style.paper, penwidth=number(_BARE, 0, 99), tooltip=" ")
+        way = {"arrowhead": "normal"} if label.arrow == "in" else {"arrowtail": "normal", "dir": "back"}
+        self.dot.edge(id, owner, color=self.style.ink, id=f"{id}-arrow", **way)
 
     def _under(self) -> None:
         """The caption of a figure, line by line."""
@@ -248,6 +257,10 @@ class _Drawing:
             size, color = (style.name_size, style.ink) if is_figure else (style.text_size, style.soft)
             markup = formula(sentence, style, size, color)
             self._text(f"caption-{i}", markup, ((min(xs) + max(xs)) / 2, self.columns.bottom - 30 - 22 * i))
+
+    def _hidden(self, name: str, place: Point) -> None:
+        """A place for lines to begin or to end, of which nothing is seen."""
+        self.dot.node(name, "", height="0", pos=_pos(place), shape="point", style="invis", width="0")
 
     def _text(self, id: str, markup: str, middle: Point, says: str = " ") -> None:
         """Words, on paper that hides the lines behind them."""
@@ -268,6 +281,8 @@ class _Drawing:
 
 _NEAR, _FAR = 150.0, 200.0
 """From column to column, in points."""
+_BARE = 10.0
+"""How much paper there is round an arrow to or from a label, in points."""
 
 
 def _id(node: Node, j: int) -> str:

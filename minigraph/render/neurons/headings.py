@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ...costs import Cost
 from ...graph import Graph
@@ -17,10 +17,12 @@ from .figures import Marks
 class Headings:
     """Markup of the header and of the captions of columns."""
 
-    def __init__(self, graph: Graph, marks: Marks, style: Style):
+    def __init__(self, graph: Graph, marks: Marks, style: Style, note: Callable[[Node], str]):
         self.graph = graph
         self.marks = marks
         self.style = style
+        self.note = note
+        """What else is said of a node, if anything."""
         self.users: dict[Param, list[Node]] = {}
         for node in graph.nodes:
             if "w" in node.layer.params:
@@ -54,6 +56,8 @@ class Headings:
         others = [user for user in self.users[params["w"]] if user is not node] if "w" in params else []
         if others:
             rows.append(style.words(f"same weights as {others[0].name}", color=style.soft))
+        if note := self.note(node):
+            rows.append(style.say(escape(note), color=style.soft))
         return rows
 
     def caption(self, column: Column) -> str:

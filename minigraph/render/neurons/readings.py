@@ -72,15 +72,28 @@ class Readings:
             return False
         if letter == "b":
             return _dense(node).b is not None
+        return self.run is not None and not self.why_not(letter, node)
+
+    def why_not(self, letter: str, node: Node) -> str:
+        """Why a run has no z, a or δ of a node; nothing where it has."""
         if self.run is None or node not in self.run.swept().place:
-            return False
-        return letter != "delta" or error_state(self.run, node) == "computed"
+            return "not part of the run"
+        state = error_state(self.run, node) if letter == "delta" else "computed"
+        return _WHY[state]
 
 
 def weights(node: Node) -> Array:
     """w of a Dense node, w[j, k] from neuron k to neuron j also where it is another layer's, transposed."""
     layer = _dense(node)
     return layer.w.value.T if isinstance(layer.weights, Transposed) else layer.w.value
+
+
+_WHY = {
+    "computed": "",
+    "not asked": "not asked for",
+    "no path": "no path to the cost",
+    "not yet": "not computed yet",
+}
 
 
 def _dense(node: Node) -> Dense:
