@@ -159,10 +159,16 @@ class Graph(Assembly, Block):
         return self.picture(style=style, **view).save(path, timeout=timeout, dpi=dpi)
 
     def neurons(self, *, style: Style | str = "light", **options: Any) -> Picture:
-        """A small network neuron by neuron, with its weights; `figure=` draws the book's figures.
+        """A small network neuron by neuron, with its weights: g.neurons(highlight=("h1", 1, 3), labels=["w", "b"]).
 
-        g.neurons(highlight=("h1", 1, 3), labels=["w", "b"]), g.neurons(figure="weights"); see
-        `minigraph.render.neurons.neurons_dot` for all options. Raises RenderError for what isn't made of neurons.
+        - `figure`: one of the book's: "weights", "biases", "cost" or "notation"
+        - `highlight`: a weight, (node, j, k), or a neuron, (node, j), counted from 0; the book's l may stand for a node
+        - `labels`: what is written there: some of "w", "b", "z", "a", "delta"
+        - `numbers`: True writes the weights' numbers, too
+        - `limit`: of layers with more neurons the first half of so many and the last are shown; 12
+
+        Those of a run also take `shade` and `example`. Raises GraphError for an option that there isn't, RenderError
+        for what isn't made of neurons.
         """
         from .render.neurons import neurons_picture
 

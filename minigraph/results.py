@@ -208,10 +208,17 @@ class Results:
         return explore(self, path, history, timeout, view_of(view))
 
     def neurons(self, *, style: Style | str = "light", **options: Any) -> Picture:
-        """A small network neuron by neuron, with the numbers of this run where labels are asked for.
+        """A small network neuron by neuron, with numbers of this run: run.neurons(shade="delta", example=0).
 
-        run.neurons(highlight=("h1", 1, 3), labels=["w", "z", "delta"], shade="a", example=0); see
-        `minigraph.render.neurons.neurons_dot` for all options. Raises RenderError for what isn't made of neurons.
+        - `highlight`: a weight, (node, j, k), or a neuron, (node, j), counted from 0; the book's l may stand for a node
+        - `labels`: what is written there, with numbers: some of "w", "b", "z", "a", "delta"
+        - `shade`: "a" or "delta" fills the circles, in each layer relative to its largest
+        - `example`: whose z, a and δ; None is the mean over the batch
+        - `numbers`: False writes letters only
+        - `limit`: of layers with more neurons the first half of so many and the last are shown; 12
+        - `figure`: one of the book's: "weights", "biases", "cost" or "notation"
+
+        Raises GraphError for an option that there isn't, RenderError for what isn't made of neurons.
         """
         from .render.neurons import neurons_picture
 

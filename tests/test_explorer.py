@@ -12,11 +12,12 @@ from wirings import ROWS, wired
 
 import minigraph as mg
 from minigraph.costs import Quadratic, SoftmaxCrossEntropy
+from minigraph.diagnose import Finding
 from minigraph.errors import NotComputedError, RenderError, StaleError
 from minigraph.layers import Add, BatchNorm, Concat, Conv2D, Dense, Flatten, Layer
 from minigraph.render.explorer import explorer_html
 from minigraph.render.page.arrays import Arrays, cut
-from minigraph.render.page.equations import words_of
+from minigraph.render.page.equations import Equations, words_of
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
 MISSING = [
@@ -203,7 +204,7 @@ def test_the_numbers_are_the_runs(opened, which):
     page = opened(page_of(run))
     page.get_by_role("button", name="Last step").click()
     page.get_by_role("combobox", name="Numbers of").select_option(
-        label="mean of 10 examples" if which is None else f"example {which}"
+        label="mean of all 10" if which is None else f"example {which}"
     )
     for name in ("u", "h", "out"):
         choose(page, name)
@@ -216,6 +217,35 @@ def test_the_numbers_are_the_runs(opened, which):
     choose(page, "quadratic")
     cost = run.cost if which is None else run["quadratic"].a[which]
     assert number(figures(page, "C").locator(".scalar").inner_text()) == pytest.approx(cost, rel=1e-5)
+
+
+@needs_browser
+def test_an_example_is_shown_unless_asked_otherwise(opened):
+    run = towers()
+    page = opened(page_of(run))
+    page.keyboard.press("End")
+    assert page.locator("#example").input_value() == "0"
+    choose(page, "concat")
+    sent = numbers(figures(page, "∂Cₓ/∂a").first, (12,))
+    delta = run["h"].delta[0]
+    np.testing.assert_allclose(sent, run.graph["h"].layer.w.value.T @ delta, rtol=1e-4)  # BP2, as it isn't for means
+    page.get_by_role("combobox", name="Numbers of").select_option("-1")
+    eventually(page, lambda: page.url.endswith("&example=mean"), "the address says what is shown")
+    assert opened(page_of(run), "#step=3&example=mean").locator("#example").input_value() == "-1"
+    assert opened(page_of(run), "#step=3&example=99").locator("#example").input_value() == "0"
+
+
+@needs_browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_signs_have_the_colors_that_drawings_of_neurons_have(opened, theme):
+    run = chain()
+    page = opened(page_of(run), "#step=3", color_scheme=theme)
+    w = run.graph["h"].layer.w.value
+    style = mg.style(theme)
+    for k, ink in ((w.argmax(), style.positive), (w.argmin(), style.negative)):
+        r, c = np.unravel_index(k, w.shape)
+        pixel = figures(page, "w").locator("canvas").evaluate(PIXEL, [int(r), int(c), 4, 3])
+        assert (pixel[0] < pixel[2]) == (int(ink[1:3], 16) < int(ink[5:7], 16)), ink
 
 
 @needs_browser
@@ -480,6 +510,7 @@ def test_integers_have_no_mean_and_mixed_examples_no_gradient_of_their_own(opene
     page = opened(page_of(run))
     page.keyboard.press("End")
     choose(page, "label")
+    page.get_by_role("combobox", name="Numbers of").select_option("-1")
     assert figures(page, "a").locator(".missing").inner_text().startswith("choose an example")
     page.get_by_role("combobox", name="Numbers of").select_option("1")
     assert figures(page, "a").locator(".scalar").inner_text() == "3"
@@ -625,7 +656,7 @@ HOSTILE = [
 
 OURS = {
     None, "b", "button", "canvas", "details", "div", "figcaption", "figure", "h3", "i", "math", "mfrac", "mi", "mn",
-    "mo", "mrow", "msub", "msup", "mtext", "munder", "p", "pre", "section", "span", "summary",
+    "mo", "mrow", "msub", "msubsup", "msup", "mtext", "munder", "p", "pre", "section", "span", "summary",
 }  # fmt: skip
 """What the panel is made of: a name that became an element would add to it."""
 
@@ -756,9 +787,17 @@ def test_the_gradient_flow_over_training(opened):
     page = opened(page_of(run, frames=frames, scale=[("#ff0000", "10⁻³"), ("#00ff00", "1")]))
     path = page.locator(f"#{line} path")
     stroke = "path => [getComputedStyle(path).stroke, getComputedStyle(path).strokeWidth]"
-    page.keyboard.press("End")
+    opacity = "all => all.map(one => getComputedStyle(one).opacity)"
+    page.emulate_media(reduced_motion="reduce")  # else fading takes its time
+    assert "not shown" in page.locator("#when").inner_text()
+    assert "0.3" in page.locator("#stage :is(.node, .edge)").evaluate_all(opacity)
     own = path.evaluate(stroke)
     page.get_by_role("slider", name="Training step").fill("1")
+    assert page.get_by_role("checkbox", name="Gradient flow over training").is_checked()
+    assert set(page.locator("#stage :is(.node, .edge)").evaluate_all(opacity)) == {"1"}
+    said = page.get_by_role("group", name="Gradient flow over training").inner_text()
+    assert "Root mean square of ∂Cₓ/∂a per element" in said
+    assert "relative to the largest cost edge" in said
     assert path.evaluate(stroke) == ["rgb(0, 255, 0)", "5px"]
     assert page.locator(".sizes").text_content() == "1.5"
     assert page.locator("#when").inner_text() == "step 1"
@@ -791,6 +830,168 @@ def test_a_drawing_in_which_nodes_are_folded(opened):
     assert page.locator("#both.faint").count() == 1
 
 
+LINE = """<svg viewBox="0 0 {0} 40" xmlns="http://www.w3.org/2000/svg"><g id="graph0">
+<g id="one" class="node"><rect x="0" y="5" width="30" height="30"/></g>
+<g id="two" class="node"><rect x="{1}" y="5" width="30" height="30"/></g>
+<g id="way" class="edge"><path d="M30 20L{1} 20" stroke="black"/></g></g></svg>"""
+
+
+@needs_browser
+@pytest.mark.parametrize("gap", [36, 90])
+@pytest.mark.parametrize("down", [False, True])
+def test_numbers_keep_clear_of_boxes(opened, gap, down):
+    run, svg = chain(), LINE.format(gap + 60, gap + 30)
+    if down:
+        svg = LINE.format(gap + 60, gap + 30).replace("0 0 96 40", "0 0 40 96").replace("0 0 150 40", "0 0 40 150")
+        svg = re.sub(r'x="(\d+)" y="(\d+)"', r'x="\2" y="\1"', svg).replace(
+            f"M30 20L{gap + 30} 20", f"M20 30L20 {gap + 30}"
+        )
+    h, out = run.graph["h"], run.graph["out"]
+    [edge] = [edge for edge in run.graph.edges if edge.target is out]
+    frames = [("step 0", {"way": ("#ff0000", 6, "0.0123")})]
+    page = opened(explorer_html(run, svg=svg, boxes={h: "one", out: "two"}, lines={edge: "way"}, frames=frames))
+    page.get_by_role("checkbox", name="Gradient flow").check()
+    box = "one => (({ x, y, width, height }) => [x, y, x + width, y + height])(one.getBBox())"
+    left, top, right, bottom = page.locator(".sizes text").evaluate(box)
+    for name in ("one", "two"):
+        x, y, to, end = page.locator(f"#{name}").evaluate(box)
+        assert right + 4 < x or left - 4 > to or bottom + 2 < y or top - 2 > end
+    size = float(page.locator(".sizes text").get_attribute("font-size"))
+    assert size == 9 if gap == 90 or down else size < 9
+
+
+@needs_browser
+def test_a_box_that_stands_for_repetitions_shows_the_one_at_hand(opened):
+    g = mg.Graph("repeated", seed=0)
+    h, twice = g.input("x", 2), []
+    for i in (1, 2):
+        for name in "pq":
+            h = g.add(Dense(2, "tanh"), h, name=f"{name}{i}")
+            twice.append(h)
+    g.cost(Quadratic(), h, target="t")
+    run = g.forward(x=np.eye(2), t=np.eye(2)).backward()
+    rect = '<g id="{0}" class="node"><rect x="{1}" y="5" width="30" height="20"/></g>'
+    shapes = "".join(rect.format(name, 50 * i + 5) for i, name in enumerate(("p", "q", "cost")))
+    svg = f'<svg viewBox="0 0 160 40" xmlns="http://www.w3.org/2000/svg"><g id="graph0">{shapes}</g></svg>'
+    p1, q1, p2, q2 = twice
+    boxes = {p1: "p", p2: "p", q1: "q", q2: "q", g["quadratic"]: "cost"}
+    page = opened(explorer_html(run, svg=svg, boxes=boxes, repeats={p1: (1, 2), q1: (1, 2), p2: (2, 2), q2: (2, 2)}))
+    for name, turn, faint in (
+        ("p1", "1 of 2", ["q", "cost"]),
+        ("q1", "1 of 2", ["cost"]),
+        ("p2", "2 of 2", ["q", "cost"]),  # the second repetition of q isn't there yet
+        ("q2", "2 of 2", ["cost"]),
+    ):
+        choose(page, name)
+        assert page.locator(".badge.turn.there").text_content() == turn
+        assert turn in page.locator("#kind").inner_text()
+        assert page.locator(".node.faint").evaluate_all("all => all.map(one => one.id)") == faint
+    page.keyboard.press("End")
+    seen = []
+    for _ in range(5):  # back to the cost
+        seen.append((page.locator("h2").inner_text(), page.locator(".badge.error.there").count()))
+        page.keyboard.press("ArrowLeft")
+    assert seen == [("p1", 3), ("q1", 2), ("p2", 3), ("q2", 2), ("quadratic", 1)]
+    page.locator("#p").dispatch_event("click")
+    assert page.locator("h2").inner_text() == "p1"
+
+
+@needs_browser
+def test_findings_are_marked_where_they_begin(opened):
+    run = chain()
+    worst = Finding("vanishing", "out", "it shrinks <b>", "relu", nodes=("out", "h"))
+    quiet = Finding("inputs near 0", "h", "two are 0", "nothing", level="note")
+    page = opened(page_of(run, findings=[worst, quiet]))
+    warning, remark = page.locator(".badge.warning"), page.locator(".badge.remark")
+    for mark, name in ((warning, "out"), (remark, "h")):
+        place, box = mark.bounding_box(), page.locator(f"#n{run.graph[name].id}").bounding_box()
+        assert place["x"] < box["x"] < place["x"] + place["width"]
+        assert place["y"] < box["y"] < place["y"] + place["height"]
+    page.get_by_role("button", name="⚠ 1 finding").click()
+    assert page.locator("h2").inner_text() == "out"
+    assert page.locator(".verdict.alarm").inner_text().split("\n\n") == [
+        "⚠ vanishing gradients: it shrinks <b>.", "Try: relu.",
+    ]  # fmt: skip
+    choose(page, "h")
+    assert page.locator(".verdict").all_inner_texts() == [
+        "⚠ vanishing gradients, see out", "Note: inputs near 0: two are 0.\n\nTry: nothing.",
+    ]  # fmt: skip
+    page.locator(".verdict button").click()
+    assert page.locator("h2").inner_text() == "out"
+    choose(page, "x")
+    assert page.locator(".verdict").count() == 0
+
+
+# ---- room ----
+
+
+def wide():
+    """Ten neurons with thirty inputs each."""
+    g = mg.Sequential(30, Dense(10, "tanh", name="out"), cost=Quadratic(), name="a rather long name", seed=0)
+    return g.forward(x=np.ones((10, 30)), t=np.ones((10, 10))).backward()
+
+
+@needs_browser
+@pytest.mark.parametrize(("width", "height"), [(1280, 850), (1600, 900)])
+def test_in_wide_windows_heat_maps_use_the_room(opened, width, height):
+    page = opened(page_of(wide()), "#step=6", width=width, height=height)
+    weights, gradient = (figures(page, name).bounding_box() for name in ("w", "∂C/∂w"))
+    assert weights["y"] == gradient["y"]  # side by side
+    across, high = figures(page, "w").locator("canvas").evaluate("c => [c.clientWidth / 30, c.clientHeight / 10]")
+    assert 14 < across <= 28
+    assert across == pytest.approx(high)
+
+
+@needs_browser
+def test_in_narrow_windows_the_panel_has_room_and_nothing_is_clipped(opened):
+    run = wide()
+    frames = [("step 1", {"e0-2-0": ("#ff0000", 6, "0.0123")})]
+    findings = [Finding("dead", "out", "all", "relu")]
+    page = opened(page_of(run, frames=frames, scale=[("red", "1")], findings=findings), width=400, height=800)
+    page.get_by_role("combobox", name="Numbers of").select_option("-1")
+    assert page.locator("#drawing").bounding_box()["height"] <= 0.35 * 800
+    assert page.locator("nav").bounding_box()["y"] - page.locator("#panel").bounding_box()["y"] > 0.35 * 800
+    needed = """select => {
+      const copy = select.cloneNode(true);
+      copy.style.cssText = "width: max-content; max-width: none";
+      document.body.append(copy);
+      const wide = copy.offsetWidth;
+      copy.remove();
+      return wide - select.offsetWidth;
+    }"""
+    assert page.locator("#example").evaluate(needed) <= 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@needs_browser
+def test_of_a_drawing_far_too_long_fit_shows_the_whole_width(opened):
+    svg = '<svg viewBox="0 0 300 9000"><g id="graph0"></g></svg>'
+    page = opened(explorer_html(chain(), svg=svg))
+    for way in ("Zoom in", "Fit"):
+        page.get_by_role("button", name=way).click()
+    x, y, width, height = map(float, page.locator("#stage svg").get_attribute("viewBox").split())
+    stage = page.locator("#stage").bounding_box()
+    assert stage["width"] / width == pytest.approx(1, rel=1e-3)  # as large as it is drawn
+    assert x < 0 < 300 < x + width
+    assert 0 <= y < y + height <= 9000
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("w_q", "<msubsup><mi>w</mi><mi>q</mi><mrow><mn>2</mn></mrow></msubsup>"),
+        ("w_out", "<msubsup><mi>w</mi><mtext>out</mtext><mrow><mn>2</mn></mrow></msubsup>"),
+        ("gamma", "<msup><mi>γ</mi><mrow><mn>2</mn></mrow></msup>"),
+        ("beta_1", "<msubsup><mi>β</mi><mi>1</mi><mrow><mn>2</mn></mrow></msubsup>"),
+        ("_<b>", "<msup><mtext>_&lt;b&gt;</mtext><mrow><mn>2</mn></mrow></msup>"),
+        ("w_<", "<msubsup><mi>w</mi><mi>&lt;</mi><mrow><mn>2</mn></mrow></msubsup>"),
+    ],
+)
+def test_params_have_symbols(name, said):
+    g = chain().graph
+    assert Equations(g).letter(name, g["h"]) == said
+
+
 # ---- for everybody ----
 
 
@@ -801,8 +1002,9 @@ def test_themes(opened):
     page = opened(explorer_html(run, svg=svg, svg_dark=dark), color_scheme="dark")
     assert page.locator("html").get_attribute("data-theme") == "dark"
     assert page.locator("#stage .night").count() == 1
-    page.get_by_role("button", name="Dark", pressed=True).click()
+    page.get_by_role("button", name="Light").click()  # what it leads to
     assert page.locator("html").get_attribute("data-theme") == "light"
+    assert page.get_by_role("button", name="Dark").count() == 1
     assert page.locator("#stage .bright").count() == 1
     page = opened(page_of(run), color_scheme="light")
     assert page.locator("html").get_attribute("data-theme") == "light"

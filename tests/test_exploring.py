@@ -1,8 +1,11 @@
 """The page as a file: `run.explore`, with views and with the history of a training."""
 
+import json
+import re
+
 import numpy as np
 import pytest
-from test_explorer import browser, needs_browser, opened
+from test_explorer import browser, choose, needs_browser, opened
 from test_scene import transformer
 
 import minigraph as mg
@@ -62,6 +65,35 @@ def test_a_folded_drawing_lights_up_what_stands_for_a_node(opened, tmp_path):
     halo, box = (page.locator(f"#stage {what}").first.bounding_box() for what in ("rect.ahead", f"[id=n{first}]"))
     assert halo["x"] < box["x"] < box["x"] + box["width"] < halo["x"] + halo["width"]
     assert halo["y"] < box["y"] < box["y"] + box["height"] < halo["y"] + halo["height"]
+    assert page.locator(".badge.turn.there").text_content() == "5 of 5"
+    choose(page, "layer_2/hidden")
+    assert page.locator(".badge.turn.there").text_content() == "3 of 5"
+    faint = page.locator("#stage .node.faint").evaluate_all("all => all.map(one => one.id)")
+    names = ("layer_0/out", "layer_0/add_2", "layer_0/norm_2", "logits", "softmax_cross_entropy")
+    assert set(faint) == {f"n{g[name].id}" for name in names}  # though the first repetitions are done
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_uses_of_a_layer_in_one_box_are_counted(tmp_path, merge):
+    g = mg.Graph("uses", seed=0)
+    twice = Dense(3, "tanh")
+    u, v = (g.add(twice, g.input(name, 3), name=f"use_{name}") for name in ("left", "right"))
+    g.cost(Quadratic(), g.add(mg.layers.Add(), u, v))
+    run = g.forward({node.name: np.eye(3) for node in g.inputs}).backward()
+    text = run.explore(tmp_path / "made.html", merge=merge).read_text(encoding="utf-8")
+    content = json.loads(re.search(r'<script id="content" type="application/json">(.*?)</script>', text, re.DOTALL)[1])
+    found = {node["name"]: node["repeat"] for node in content["nodes"] if node["repeat"]}
+    assert found == ({"use_left": [1, 2], "use_right": [2, 2]} if merge else {})
+
+
+def test_what_is_found_is_on_the_page_unless_left_out(tmp_path):
+    g = mg.Sequential(3, Dense(4, "relu", name="h"), Dense(2, name="out"), cost=Quadratic(), seed=0)
+    g["h"].layer.b.value[:] = -100.0
+    run = g.forward(x=np.ones((16, 3)), t=np.ones((16, 2))).backward()
+    [dead] = [finding for finding in run.diagnose() if finding.kind == "dead"]
+    said = json.dumps(dead.evidence)
+    assert said in run.explore(tmp_path / "made.html").read_text(encoding="utf-8")
+    assert said not in run.explore(tmp_path / "made.html", findings=False).read_text(encoding="utf-8")
 
 
 @needs_browser

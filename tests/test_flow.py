@@ -223,7 +223,8 @@ def test_a_line_that_was_not_run_is_told_from_one_without_a_path():
 @pytest.mark.parametrize("part", [{"around": "dense_1"}, {"between": ("dense", "dense_2")}])
 def test_a_part_is_drawn_on_the_scale_of_the_whole(part):
     run = swept(sigmoids())
-    whole, seen = looks(run.picture(findings=False)), looks(run.picture(findings=False, **part))
+    options = {"findings": False, "direction": "down"}
+    whole, seen = looks(run.picture(**options)), looks(run.picture(**options, **part))
     assert 0 < len(seen) < len(whole)
     for id, look in seen.items():
         assert {**look, "weight": ""} == {**whole[id], "weight": ""}

@@ -15,13 +15,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..costs import Cost
+from ..diagnose import Finding
 from ..errors import RenderError
 from ..layer import Node
 from ..measures import shown as digits
 from ..results import Results
 from ..summary import one_line
 from ..wiring import Edge
-from .page.content import content
+from .page.content import Places, content
 
 Frame: TypeAlias = "tuple[str, Mapping[str, tuple[str, float, str]]]"
 """The gradient flow at one training step: a label, then color, width and text for the ids of edges in the drawing."""
@@ -34,6 +35,8 @@ def explorer_html(
     svg_dark: str | None = None,
     boxes: Mapping[Node, str] | None = None,
     lines: Mapping[Edge, str] | None = None,
+    repeats: Mapping[Node, tuple[int, int]] | None = None,
+    findings: Iterable[Finding] = (),
     frames: Sequence[Frame] | None = None,
     scale: Sequence[tuple[str, str]] = (),
     title: str | None = None,
@@ -43,9 +46,11 @@ def explorer_html(
 
     `svg` is the drawing, `svg_dark` the same on dark paper. `boxes` and `lines` say by which id a node or an edge is
     drawn there, for drawings that leave some out or draw several as one; without them the ids are those of
-    every drawing: n3, and e0-1-0 for source, target, slot. `frames` are the gradient flow at several training steps,
-    `scale` its colors with what each stands for. The page has at most `limit` bytes, where its arrays can do that: of
-    larger runs, fewer examples are kept and larger arrays become means of blocks, and the page says so.
+    every drawing: n3, and e0-1-0 for source, target, slot. Where a box stands for repetitions, `repeats` says which of
+    how many a node is in: the box then shows what is done of the one at hand. `findings`, of `diagnose`, are marked
+    where they begin. `frames` are the gradient flow at several training steps, `scale` its colors with what each stands
+    for. The page has at most `limit` bytes, where its arrays can do that: of larger runs, fewer examples are kept and
+    larger arrays become means of blocks, and the page says so.
 
     Raises NotComputedError before any forward sweep, StaleError where weights changed since, RenderError for a drawing
     that isn't SVG and for frames with widths that aren't finite.
@@ -53,9 +58,9 @@ def explorer_html(
     run.swept()
     run.current()  # weights that changed since would be shown beside a z that they didn't make
     with np.errstate(all="ignore"):
-        shown, arrays = content(run, boxes, lines)
+        shown, arrays = content(run, Places(boxes, lines, repeats or {}), findings)
         shown |= {"frames": _checked(frames or ()), "scale": list(scale)}
-    script = "\n".join(_file(name) for name in ("heat.js", "stage.js", "panel.js", "page.js"))
+    script = "\n".join(_file(name) for name in ("heat.js", "stage.js", "marks.js", "panel.js", "page.js"))
     parts = {
         "title": _text(title or run.graph.name),
         "about": _text(_about(run)),

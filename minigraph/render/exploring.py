@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..diagnose import diagnose
 from ..errors import GraphError
 from ..gradient_history import GradientHistory
+from ..layer import Node
 from ..results import Results
 from .explorer import explorer_html
 from .flow import frames, line_scale
@@ -40,10 +42,24 @@ def explore(
         svg_dark=dark,
         boxes={node: box.id for box in scene.boxes for node in box.nodes},
         lines={edge: line.id for line in scene.lines for edge in line.edges},
+        repeats=_repeats(scene),
+        findings=diagnose(run) if view.findings else (),
         **({} if history is None else _training(history, scene)),
     )
     store(path, page.encode())
     return path
+
+
+def _repeats(scene: Scene) -> dict[Node, tuple[int, int]]:
+    """Which of how many repetitions, or of how many uses of a layer, that are drawn as one box each node is in."""
+    several = [[[node] for node in box.nodes] if box.is_merged and box.times == 1 else box.units for box in scene.boxes]
+    return {
+        node: (number, len(units))
+        for units in several
+        if len(units) > 1
+        for number, unit in enumerate(units, 1)
+        for node in unit
+    }
 
 
 def _training(history: GradientHistory, scene: Scene) -> dict[str, Any]:

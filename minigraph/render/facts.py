@@ -11,31 +11,41 @@ from ..layer import Layer
 from ..numbers import is_real
 from ..param import Param
 
-INITIAL = {"name", "frozen", "weights", "biases", "recurrent", "recurrent_biases", "offset"}
+INITIAL = {"name", "frozen", "weights", "biases", "recurrent", "recurrent_biases"}
 """What a layer starts as, rather than what it is."""
-SAID = {"units", "filters", "shape", "activation", "kind", "kernel_size", "pool_size", "output_size", "heads", "groups"}
-SAID |= {
-    "index",
-    "causal",
-    "reverse",
-    "exponent",
-    "size",
-    "of",
-    "f",
-    "slope",
-    "channels",
-    "axes",
-    "rate",
-    "std",
-    "factors",
+SAID = {
+    *("units", "filters", "shape", "activation", "kind", "kernel_size", "pool_size", "output_size", "heads", "groups"),
+    *(
+        "index",
+        "causal",
+        "reverse",
+        "exponent",
+        "size",
+        "of",
+        "f",
+        "slope",
+        "channels",
+        "axes",
+        "rate",
+        "std",
+        "factors",
+    ),
+    "strength",
 }
 """What a box says anyway: by its shapes, or by `describe()`."""
 
 
 def hyper_parameters(layer: Layer) -> dict[str, Any]:
-    """What a layer was made with, by name: numbers, words, activations, and tuples of them, hashable; no weights."""
-    values = {field.name: getattr(layer, field.name) for field in fields(layer) if field.init}
-    return {name: _settled(value) for name, value in values.items() if name not in INITIAL and not _is_array(value)}
+    """What a layer was made with, by name, in hashable form: without Params, initial values and running statistics.
+
+    Of a layer that isn't minigraph's own it is all that it holds.
+    """
+    if type(layer).__module__.partition(".")[0] == __name__.partition(".")[0]:
+        values = {field.name: getattr(layer, field.name) for field in fields(layer) if field.init}
+    else:
+        values = dict(vars(layer))
+    left_out = INITIAL | set(layer.statistics)
+    return {name: _settled(value) for name, value in values.items() if name not in left_out and not _trains(value)}
 
 
 def worth_saying(layer: Layer) -> list[str]:
@@ -70,11 +80,13 @@ def _in_words(name: str, value: Any) -> str:
     return ""
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, (np.ndarray, Param, Layer))
+def _trains(value: Any) -> bool:
+    return isinstance(value, (Param, Layer))
 
 
 def _settled(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.str, value.tobytes()
     if isinstance(value, (list, tuple)):
         return tuple(map(_settled, value))
     if isinstance(value, dict):

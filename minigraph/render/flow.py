@@ -13,13 +13,14 @@ from ..measures import flow, rms, shown
 from ..results import Results
 from ..summary import one_line
 from ..views import error_state
+from .boxes import Box, Line
 from .engine import number
 from .flowing import Flowing, LineFlow, RunFlow, StepFlow
 from .marks import Marks
 from .network import SPOKEN
 from .picture import Picture
 from .scale import Learning, Scale
-from .scene import Box, Line, Scene
+from .scene import Scene
 from .scenic import picture_of
 from .sheet import Sheet
 from .style import Look, Style
@@ -51,7 +52,9 @@ def flow_picture(run: Results, view: View, style: Style) -> Picture:
         _draw(sheet, source, flows, scale, marks)
         return sheet.text()
 
-    return picture_of(run.graph, view, dot, "gradient flow", f"{_about(run).capitalize()}. {_spoken(run)}", _numbered)
+    return picture_of(
+        run.graph, view, dot, "gradient flow", lambda scene: f"{_sentence(_about(run))}. {_spoken(run)}", _numbered
+    )
 
 
 def steps_picture(history: GradientHistory, steps: Sequence[int], view: View, style: Style) -> Picture:
@@ -60,11 +63,13 @@ def steps_picture(history: GradientHistory, steps: Sequence[int], view: View, st
     The scale is relative to the largest gradient on an edge into a cost at any of these steps. Ids are those of
     `flow_picture` behind the step: s100-n0, s100-e0-1-0. Raises GraphError for a step that wasn't kept.
     """
-    sources = {step: StepFlow(history, step) for step in steps}
+    for step in steps:
+        history.flows(step)  # raises
     about = f"gradient flow at steps {', '.join(map(str, steps))}"
 
     def dot(scene: Scene) -> str:
         sheet = Sheet("gradient flows", scene, style)
+        sources = {step: StepFlow(history, step, scene) for step in steps}
         everywhere = {step: {line: source.along(line) for line in scene.whole} for step, source in sources.items()}
         flows = {step: {line: found[line] for line in scene.lines} for step, found in everywhere.items()}
         scale = _common_scale(everywhere.values(), style)
@@ -78,11 +83,11 @@ def steps_picture(history: GradientHistory, steps: Sequence[int], view: View, st
         return sheet.text()
 
     return picture_of(
-        history.places.graph, view, dot, "gradient flows", f"{about.capitalize()}, on one scale.", _numbered
+        history.places.graph, view, dot, "gradient flows", lambda scene: f"{_sentence(about)}, on one scale.", _numbered
     )
 
 
-class Frame(NamedTuple):
+class LineLook(NamedTuple):
     """A line at a step of a training: color, width in points and what it says."""
 
     color: str
@@ -92,7 +97,7 @@ class Frame(NamedTuple):
 
 def frames(
     history: GradientHistory, scene: Scene, style: Style, steps: Sequence[int]
-) -> list[tuple[str, dict[str, Frame]]]:
+) -> list[tuple[str, dict[str, LineLook]]]:
     """For each of some steps, how each line with a gradient is drawn, by id, on one scale: for a page that changes."""
     flows = _flows_of(history, scene, steps)
     costs = dict(zip(history.steps, history.cost, strict=True))
@@ -113,7 +118,7 @@ def line_scale(history: GradientHistory, scene: Scene, style: Style, steps: Sequ
 
 
 def _flows_of(history: GradientHistory, scene: Scene, steps: Sequence[int]) -> list[dict[Line, LineFlow]]:
-    sources = [StepFlow(history, step) for step in steps]
+    sources = [StepFlow(history, step, scene) for step in steps]
     return [{line: source.along(line) for line in scene.whole} for source in sources]
 
 
@@ -132,7 +137,7 @@ def _header(
     there = _all(flows)
     computed = any(one.state == "computed" for one in there)
     found = [source.ratio(box) for source in sources for box in sheet.scene.boxes]
-    ratios = any(ratio is not None and math.isfinite(ratio) for ratio in found)
+    ratios = any(ratio is not None and not math.isnan(ratio) for ratio in found)
     said = "lines: root mean square of ∂Cₓ/∂a, per element"
     if scale.reference:
         said += f", relative to {scale.origin}, {shown(scale.reference)}"
@@ -153,7 +158,7 @@ def _what_boxes_say(boxes: Iterable[Box]) -> str:
 def _keys(flows: Sequence[LineFlow], style: Style) -> list[tuple[str, str, str]]:
     """Samples of the lines that occur, with colors and meanings."""
     states = {one.state for one in flows}
-    sizes = [size for one in flows for size in one.sizes]
+    sizes = [size for one in flows for size in one.computed]
     keys = [("a … b", style.ink, "first and last repetition")] if any(len(one.sizes) > 1 for one in flows) else []
     if any(not math.isfinite(size) for size in sizes):
         keys.append(("◀—", style.alarm, "not finite"))
@@ -161,6 +166,10 @@ def _keys(flows: Sequence[LineFlow], style: Style) -> list[tuple[str, str, str]]
         keys.append(("◁—", style.soft, "computed, and exactly 0"))
     quiets = [quiet for state, quiet in QUIET.items() if state in states]
     return keys + [(quiet.sample, getattr(style, quiet.color), quiet.meaning) for quiet in quiets]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _about(run: Results) -> str:
@@ -197,7 +206,7 @@ def _draw(sheet: Sheet, source: Flowing, flows: Mapping[Line, LineFlow], scale: 
 
     def draw(box: Box) -> None:
         ratio = source.ratio(box)
-        look = Look(fill=style.paper if ratio is None or not math.isfinite(ratio) else fills.color(ratio))
+        look = Look(fill=style.paper if ratio is None or math.isnan(ratio) else fills.color(ratio))
         facts = [*_facts(source, box, style), *marks.on(box, style)]
         alarm = any(finding.level == "alarm" for finding in marks.boxes.get(box, ()))
         look = Look(outline=style.alarm).over(look) if alarm else look
@@ -222,7 +231,7 @@ def _facts(source: Flowing, box: Box, style: Style) -> list[str]:
     if norms:
         return facts + [_fact(f"‖∂C/∂{param_symbol(name)}‖", norm, style) for name, norm in norms.items()]
     trains = any(node.layer.params and not node.layer.frozen for node in box.nodes)
-    judged = isinstance(box.nodes[0].layer, Cost) and not isinstance(box.nodes[0].layer, Penalty)
+    judged = isinstance(box.first.layer, Cost) and not isinstance(box.first.layer, Penalty)
     if not trains or judged or not source.ran(box) or source.state(box) == "computed":
         return facts
     return [*facts, style.say(QUIET[source.state(box)].meaning, color=style.soft)]
@@ -252,19 +261,19 @@ def _look(flowed: LineFlow, scale: Scale, style: Style) -> tuple[dict[str, str],
 
 def _label(flowed: LineFlow, style: Style, numbers: bool, marked: bool) -> str:
     """A line's number, if it is to be seen or out of the ordinary."""
-    alarm = marked or not all(map(math.isfinite, flowed.sizes))
+    alarm = marked or not all(map(math.isfinite, flowed.computed))
     if flowed.state != "computed" or not (numbers or alarm):
         return ""
     return style.say("⚠ " * marked + flowed.text, color=style.alarm if alarm else style.ink, bold=alarm)
 
 
-def _frame(flowed: LineFlow, scale: Scale, style: Style) -> Frame:
+def _frame(flowed: LineFlow, scale: Scale, style: Style) -> LineLook:
     if not math.isfinite(flowed.rms):
-        return Frame(style.alarm, style.thick / 2, flowed.text)
+        return LineLook(style.alarm, style.thick / 2, flowed.text)
     if flowed.rms == 0.0:
-        return Frame(style.soft, style.thin, flowed.text)
+        return LineLook(style.soft, style.thin, flowed.text)
     decades = scale.decades(flowed.rms)
-    return Frame(scale.color(decades), scale.width(decades), flowed.text)
+    return LineLook(scale.color(decades), scale.width(decades), flowed.text)
 
 
 class Quiet(NamedTuple):
@@ -279,6 +288,7 @@ class Quiet(NamedTuple):
 QUIET = {
     "not yet": Quiet("quiet", "dotted", "· ·▸", "no gradient yet"),
     "no path": Quiet("quiet", "dashed", "– –▸", "no path for a gradient"),
+    "not kept": Quiet("soft", "solid", "—▸", "a sum that was not kept"),
     "not asked": Quiet("quiet", "solid", "—▸", "not asked for: nothing trainable before"),
     "not run": Quiet("faint", "dotted", "· ·▸", "not part of this run"),
 }
@@ -289,10 +299,10 @@ QUIET = {
 
 def _scale(run: Results, flows: Mapping[Line, LineFlow], style: Style) -> Scale:
     """The scale of a run: relative to the largest gradient where the backward sweep began."""
-    sizes = [size for one in flows.values() for size in one.sizes]
+    sizes = [size for one in flows.values() for size in one.computed]
     if not sizes:
         return Scale([], 0.0, "", style)
-    into_costs = [one for line, one in flows.items() if _enters_cost(line) and one.sizes]
+    into_costs = [one for line, one in flows.items() if _enters_cost(line) and one.computed]
     seeds = [node for node in run.swept_back().seeds if not isinstance(node.layer, Cost)]
     began = [LineFlow("", (rms(run[node].error),)) for node in seeds if error_state(run, node) == "computed"]
     name = "the cost edge" if len(into_costs) == 1 else "the largest cost edge"
@@ -305,13 +315,13 @@ def _common_scale(flows: Iterable[Mapping[Line, LineFlow]], style: Style) -> Sca
     everywhere = _all(flows)
     into_costs = [one for found in flows for line, one in found.items() if _enters_cost(line)]
     choices = {"the largest cost edge": into_costs, "the largest edge": everywhere}
-    return Scale([size for one in everywhere for size in one.sizes], *_largest(choices), style)
+    return Scale([size for one in everywhere for size in one.computed], *_largest(choices), style)
 
 
 def _largest(choices: Mapping[str, Iterable[LineFlow]]) -> tuple[float, str]:
     """The largest finite size in the first of the choices that has any, and that choice's name."""
     for name, flows in choices.items():
-        finite = [size for one in flows for size in one.sizes if 0.0 < size < math.inf]
+        finite = [size for one in flows for size in one.computed if 0.0 < size < math.inf]
         if finite:
             return max(finite), name
     return 0.0, ""

@@ -12,30 +12,39 @@ import numpy as np
 from ..costs import Cost, Penalty
 from ..gradient_history import GradientHistory
 from ..layer import Node
-from ..measures import flow, rms, shown
+from ..measures import Flow, flow, rms, shown
 from ..param import Array, Param
 from ..results import Results
 from ..views import error_state
 from ..wiring import Edge
-from .scene import Box, Line, Scene
+from .boxes import Box, Line
+from .scene import Scene
 
 
 @dataclass(frozen=True)
 class LineFlow:
-    """What went back along a line: its state and, where that is "computed", the root mean square of each repetition."""
+    """What went back along a line: its state and, where that is "computed", the root mean square of each repetition.
+
+    None stands for a repetition of which nothing is computed.
+    """
 
     state: str
-    sizes: tuple[float, ...] = ()
+    sizes: tuple[float | None, ...] = ()
+
+    @property
+    def computed(self) -> tuple[float, ...]:
+        """The sizes there are."""
+        return tuple(size for size in self.sizes if size is not None)
 
     @property
     def rms(self) -> float:
         """That of all repetitions together."""
-        return self.sizes[0] if len(self.sizes) == 1 else rms(np.array(self.sizes))
+        return self.computed[0] if len(self.computed) == 1 else rms(np.array(self.computed))
 
     @property
     def text(self) -> str:
         """The number, or those of the first and the last repetition."""
-        first, last = shown(self.sizes[0]), shown(self.sizes[-1])
+        first, last = ("—" if size is None else shown(size) for size in (self.sizes[0], self.sizes[-1]))
         return first if first == last else f"{first} … {last}"
 
 
@@ -82,18 +91,20 @@ class RunFlow:
 
     def along(self, line: Line) -> LineFlow:
         """What went back along a line; where a value is used several times in a block, the sum of it."""
-        if len(line.edges) == 1:
-            one = flow(self.run, line.edges[0])
-            return LineFlow(one.state, (one.rms,) if one.state == "computed" else ())
-        groups = _by_value(line, self.scene)
-        sizes = [size for group in groups for size in self._together(group)]
-        return LineFlow("computed", tuple(sizes)) if sizes else LineFlow(flow(self.run, line.edges[0]).state)
+        return _together([self._of_value(edges) for edges in _by_value(line, self.scene)])
 
-    def _together(self, edges: Sequence[Edge]) -> list[float]:
-        """The root mean square of the sum over edges with the same source; none where nothing is computed."""
-        there = [edge for edge in edges if flow(self.run, edge).state == "computed"]
-        parts = [self.run.swept_back().edge(edge.target, edge.slot) for edge in there]
-        return [rms(np.add.reduce(parts))] if parts else []
+    def _of_value(self, edges: Sequence[Edge]) -> Flow:
+        """What came back for one value: the sum over its edges, once all of it is there."""
+        flows = [flow(self.run, edge) for edge in edges]
+        state = _best(one.state for one in flows)
+        if len(edges) == 1 or state != "computed":
+            return flows[0] if len(edges) == 1 else Flow(state)
+        if any(one.state == "not yet" for one in flows):
+            return Flow("not yet")
+        back = self.run.swept_back()
+        there = zip(edges, flows, strict=True)
+        parts = [back.edge(edge.target, edge.slot) for edge, one in there if one.state == "computed"]
+        return Flow(state, rms(np.add.reduce(parts)))
 
     def state(self, box: Box) -> str:
         """The state of a box's error: the best there is among its nodes."""
@@ -113,11 +124,10 @@ class RunFlow:
 
     def ratio(self, box: Box) -> float | None:
         """‖∂C/∂w‖ / ‖w‖ of a box, all its Params together."""
-        if isinstance(box.nodes[0].layer, Penalty):
+        if isinstance(box.first.layer, Penalty):
             return None
         grads = self._grads(box)
-        weights = _norm(param.value for param in grads)
-        return None if not grads or weights == 0.0 else _norm(grads.values()) / weights
+        return _ratio([_norm([grad]) for grad in grads.values()], [_norm([param.value]) for param in grads])
 
     def _grads(self, box: Box) -> Mapping[Param, Array]:
         """The sum over a box's uses of each Param's gradient."""
@@ -139,39 +149,59 @@ class RunFlow:
 
 
 class StepFlow:
-    """The flow at a step that a GradientHistory kept: sizes only, so that nothing can be summed up after the fact."""
+    """The flow at a step that a GradientHistory kept: sizes only, so that no arrays can be summed after the fact."""
 
-    def __init__(self, history: GradientHistory, step: int):
+    def __init__(self, history: GradientHistory, step: int, scene: Scene):
+        self.scene = scene
         self.flows = history.flows(step)
         self.deltas = history.deltas(step)
-        self.ratios = history.weights(step)
-        self.grads: dict[Node, dict[str, float]] = {}
+        self.totals = history.totals(step)
+        self.uses: dict[Node, dict[str, tuple[Param, float]]] = {}
+        self.users: dict[Param, int] = {}
         for use, size in history.grads(step).items():
+            if size.state == "computed" and not isinstance(use.node.layer, Penalty):
+                self.uses.setdefault(use.node, {})[use.name] = (use.param, size.norm)
             if size.state == "computed":
-                self.grads.setdefault(use.node, {})[use.name] = size.norm
+                self.users[use.param] = self.users.get(use.param, 0) + 1
 
     def ran(self, box: Box) -> bool:
         """Whether any node of a box was part of the training's runs."""
         return any(self.deltas[node].state != "not run" for node in box.nodes)
 
     def along(self, line: Line) -> LineFlow:
-        """What went back along each edge of a line."""
-        flows = [self.flows[edge] for edge in line.edges]
-        sizes = tuple(one.rms for one in flows if one.state == "computed")
-        return LineFlow("computed", sizes) if sizes else LineFlow(flows[0].state)
+        """What went back along a line; of a value that is used several times in a block no sum was kept."""
+        return _together([self._of_value(edges) for edges in _by_value(line, self.scene)])
+
+    def _of_value(self, edges: Sequence[Edge]) -> Flow:
+        there = [one for one in (self.flows[edge] for edge in edges) if one.state == "computed"]
+        if len(there) > 1:
+            return Flow("not kept")
+        return there[0] if there else Flow(_best(self.flows[edge].state for edge in edges))
 
     def norms(self, box: Box) -> dict[str, float]:
-        """‖∂C/∂w‖ of each Param of a node's use; of several nodes, all together."""
+        """‖∂C/∂w‖ by the names of a box's Params: of its use, or of all uses if they are in the box."""
         found: dict[str, list[float]] = {}
-        for node in box.nodes:
-            for name, size in self.grads.get(node, {}).items():
-                found.setdefault("θ" if box.block is not None else name, []).append(size)
+        for name, size, _ in self._sizes(box):
+            found.setdefault("θ" if box.block is not None else name, []).append(size)
         return {name: math.hypot(*sizes) for name, sizes in found.items()}
 
     def ratio(self, box: Box) -> float | None:
-        """‖∂C/∂w‖ / ‖w‖ of a node; of several, the largest."""
-        ratios = [self.ratios[node] for node in box.nodes if node in self.ratios]
-        return max(ratios, default=None)
+        """‖∂C/∂w‖ / ‖w‖ of a box, all its Params together."""
+        sizes = self._sizes(box)
+        return _ratio([size for _, size, _ in sizes], [weight for *_, weight in sizes])
+
+    def _sizes(self, box: Box) -> list[tuple[str, float, float]]:
+        """Name, ‖∂C/∂w‖ and ‖w‖ of each Param of a box that is known of it as a whole."""
+        inside: dict[Param, list[tuple[str, float]]] = {}
+        for node in box.nodes:
+            for name, (param, size) in self.uses.get(node, {}).items():
+                inside.setdefault(param, []).append((name, size))
+        found = []
+        for param, uses in inside.items():
+            total, weight = self.totals[param]
+            if len(uses) in (1, self.users[param]):
+                found.append((uses[0][0], uses[0][1] if len(uses) == 1 else total.norm, weight))
+        return found
 
     def cost(self, box: Box) -> float | None:
         """Not kept for each cost."""
@@ -180,6 +210,19 @@ class StepFlow:
     def state(self, box: Box) -> str:
         """The state of a box's error: the best there is among its nodes."""
         return _best(self.deltas[node].state for node in box.nodes)
+
+
+def _together(flows: Sequence[Flow]) -> LineFlow:
+    """The flows of a line's repetitions as one."""
+    if not any(one.state == "computed" for one in flows):
+        return LineFlow(_best(one.state for one in flows))
+    return LineFlow("computed", tuple(one.rms if one.state == "computed" else None for one in flows))
+
+
+def _ratio(sizes: Collection[float], weights: Collection[float]) -> float | None:
+    """‖∂C/∂w‖ / ‖w‖; ∞ where w is 0 and its gradient isn't, None where there is nothing to tell."""
+    size, weight = math.hypot(*sizes), math.hypot(*weights)
+    return None if not sizes or size == weight == 0.0 else math.inf if weight == 0.0 else size / weight
 
 
 def _named(box: Box, params: Collection[Param]) -> dict[str, list[Param]]:
@@ -198,14 +241,15 @@ def _by_value(line: Line, scene: Scene) -> list[list[Edge]]:
     """The edges of a line by the value that they carry and the repetition that takes it."""
     groups: dict[Any, list[Edge]] = {}
     for edge in line.edges:
-        key = (edge.source, scene.unit.get(edge.target, ()))
+        key = (edge.source, scene.unit(edge.target))
         groups.setdefault(key, []).append(edge)
     return list(groups.values())
 
 
 def _best(states: Iterable[str]) -> str:
     there = set(states)
-    return next(state for state in ("computed", "not yet", "not asked", "no path", "not run") if state in there)
+    order = ("computed", "not kept", "not yet", "not asked", "no path", "not run")
+    return next(state for state in order if state in there)
 
 
 def _norm(arrays: Iterable[Array]) -> float:

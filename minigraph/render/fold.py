@@ -1,18 +1,17 @@
-"""Folding: blocks or runs of nodes that are alike and follow each other become one, marked ×N."""
+"""Folding: blocks or runs of nodes that are alike become one, marked ×N."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any, cast
 
+from ..costs import Penalty
 from ..layer import Node
 from ..layers import Slice
-from ..param import Param
+from ..param import Param, Transposed
+from .boxes import Box, Frame
 from .facts import hyper_parameters
-from .scene import Box, Frame
-
-if TYPE_CHECKING:
-    from .scene import Scene
 
 PERIOD = 32
 """A repetition is at most so many boxes and blocks long."""
@@ -22,77 +21,93 @@ LEAST = 3
 Users = dict[Node, list[tuple[Node, int]]]
 
 
-def fold(scene: Scene) -> None:
+@dataclass
+class Folded:
+    """What became of the nodes that were folded."""
+
+    stands_for: dict[Node, Node] = field(default_factory=dict)
+    """Of each, the one that is drawn for it."""
+    unit: dict[Node, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    """Of each, the runs it is in and the number of its repetition in each."""
+
+
+def fold(root: Frame, users: Users) -> Folded:
     """Fold what repeats, on every level: the boxes of the first repetition stand for those of the others.
 
     Repetitions are alike in layers, hyper-parameters, shapes and wiring: each takes from itself, from the one before,
-    or the same from outside. Only the last, or all alike, are used elsewhere. Either all share their Params or none.
+    or the same from outside. Only the last, or all alike, are used elsewhere. Either all share their Params or none,
+    and then with nobody else. Slices fold where they count up or down.
     """
-    users, runs = scene.users, 0
-    frames = [scene.root]
+    folded, runs, owners = Folded(), 0, Owners(root)
+    frames = [root]
     for frame in frames:
-        entries, i = [], 0
-        looks = [_look(entry) for entry in frame.entries]
-        alike = _alike(looks)
+        entries: list[Box | Frame] = []
+        alike, i = _alike([_look(entry) for entry in frame.entries]), 0
         while i < len(frame.entries):
-            period, count = _longest(frame.entries, i, alike, users)
-            if count > 1:
-                entries.append(_folded(scene, frame, frame.entries[i : i + period * count], count, runs))
-                runs += 1
-            else:
+            run = _longest(frame.entries, i, alike, users, owners)
+            if run is None:
                 entries.append(frame.entries[i])
-            i += period * count
+                i += 1
+                continue
+            entries.append(_joined(folded, frame, frame.entries[i : i + run.period * run.count], run, runs))
+            runs, i = runs + 1, i + run.period * run.count
         frame.entries = entries
         frames += [entry for entry in entries if isinstance(entry, Frame)]
-    for box in scene.root.boxes():
+    for box in root.boxes():
         if box.times > 1:
             drawn = box.units[0]
-            scene.stands_for.update((node, drawn[k]) for unit in box.units for k, node in enumerate(unit))
+            folded.stands_for.update((node, drawn[k]) for unit in box.units for k, node in enumerate(unit))
+    return folded
 
 
-def _folded(scene: Scene, frame: Frame, entries: Sequence[Box | Frame], count: int, run: int) -> Box | Frame:
+def _joined(folded: Folded, frame: Frame, entries: Sequence[Box | Frame], run: Run, number: int) -> Box | Frame:
     """The first of the repetitions, with the nodes of all."""
-    period = len(entries) // count
-    units = [entries[k : k + period] for k in range(0, len(entries), period)]
-    for number, unit in enumerate(units):
+    units = [entries[k : k + run.period] for k in range(0, len(entries), run.period)]
+    for place, unit in enumerate(units):
         for box in _boxes(unit):
             for node in box.nodes:
-                scene.unit[node] = (*scene.unit.get(node, ()), (run, number))
-    first = _params(_nodes(units[0]))
-    shared = bool(first) and first == _params(_nodes(units[1]))
+                folded.unit[node] = (*folded.unit.get(node, ()), (number, place))
     for box, *others in zip(*map(_boxes, units), strict=True):
         box.units = [unit for one in (box, *others) for unit in one.units]
-        box.nodes = [node for unit in box.units for node in unit]
     kept, last = units[0][0], units[-1][0]
-    if period > 1:
-        kept = Frame(frame.path, list(units[0]), "", first=next(_boxes(units[0])).nodes[0])
+    if run.period > 1:
+        kept, last = Frame(frame.path, list(units[0])), Frame(())
     if isinstance(kept, Frame):
-        kept.last = last.title or "" if period == 1 and isinstance(last, Frame) else ""
-        kept.times, kept.shared = count, shared
+        kept.times, kept.last, kept.carried = run.count, cast(Frame, last).title, run.carried
     else:
-        kept.repeated = count
-        kept.last = last.block if isinstance(last, Box) and last.block is not None else _nodes([last])[0].name
-        kept.shared = shared
+        kept.repeated, kept.last = run.count, cast(Box, last).name
+    kept.shared, kept.chained = run.shared, bool(run.carried)
     return kept
 
 
-def _longest(entries: Sequence[Box | Frame], i: int, alike: Sequence[Sequence[int]], users: Users) -> tuple[int, int]:
-    """Period and count of the repetitions that begin at i and cover most; (1, 1) for none.
+@dataclass
+class Run:
+    """Repetitions that were found to be alike."""
+
+    period: int
+    count: int
+    shared: bool = False
+    carried: list[tuple[Node, Node]] = field(default_factory=list)
+
+
+def _longest(
+    entries: Sequence[Box | Frame], i: int, alike: Sequence[Sequence[int]], users: Users, owners: Owners
+) -> Run | None:
+    """The repetitions that begin at i and cover most.
 
     What is made up of shorter repetitions is no repetition of its own, though it may cover one more.
     """
-    best, found = (1, 1), list[int]()
+    best, found = None, list[int]()
     for period in range(1, len(alike)):
-        count = 1 + alike[period][i] // period
+        most = 1 + alike[period][i] // period
         made_up = any(period % part == 0 and alike[part][i] >= period - part for part in found)
-        if made_up or count < 2 or period * count <= best[0] * best[1]:
+        if made_up or most < 2 or (best and period * most <= best.period * best.count):
             continue
         unit = entries[i : i + period]
         least = 2 if any(isinstance(entry, Frame) or entry.block is not None for entry in unit) else LEAST
-        units = [_nodes(entries[i + k * period : i + (k + 1) * period]) for k in range(count)]
-        count = _wired_alike(units, users)
-        if count >= least and period * count > best[0] * best[1]:
-            best = (period, count)
+        run = _wired_alike(entries, i, period, most, users, owners)
+        if run.count >= least and not (best and period * run.count <= best.period * best.count):
+            best = run
             found.append(period)
     return best
 
@@ -109,23 +124,45 @@ def _alike(looks: Sequence[Any]) -> list[list[int]]:
     return found
 
 
-def _wired_alike(units: list[list[Node]], users: Users) -> int:
-    """How many repetitions, from the first on, are wired alike, to themselves and to the rest."""
-    place = {node: (u, j) for u, unit in enumerate(units) for j, node in enumerate(unit)}
-    pattern = _wires(units[1], 1, place)
-    if not _begins(_wires(units[0], 0, place), pattern, units[0]):
-        return 1
-    first, seen = _params(units[0]), set(_params(units[0]))
-    shared = first == _params(units[1])
-    count = 1
-    for unit in units[1:]:
-        params = _params(unit)
-        same = params == first if shared else seen.isdisjoint(params)
-        if not same or _wires(unit, count, place) != pattern:
+def _wired_alike(entries: Sequence[Box | Frame], i: int, period: int, most: int, users: Users, owners: Owners) -> Run:
+    """The repetitions from i on, up to the first that differs from the second in wiring, Params or use."""
+    first = before = _nodes(entries[i : i + period])
+    place = {node: (0, j) for j, node in enumerate(first)}
+    params, seen = owners.of(first), {param for param, _ in owners.of(first)}
+    run, used, pattern, step = Run(period, 1), None, None, None
+    for u in range(1, most):
+        unit = _nodes(entries[i + u * period : i + (u + 1) * period])
+        place.update((node, (u, j)) for j, node in enumerate(unit))
+        wires, stride = _wires(unit, u, place), _stride(before, unit)
+        outside = [[user for user, _ in users[node] if user not in place] for node in before]
+        if used is None:
+            pattern, step, used = wires, stride, outside
+            run.shared = bool(params) and params == owners.of(unit)
+            if step is None or not _begins(_wires(first, 0, place), pattern, first):
+                return run
+            if not run.shared and not owners.alone(first):
+                return run
+        elif any(used):
+            if outside != used:  # the one before isn't used as the others are
+                run.count -= 1
+                return run
+        elif any(outside):  # the one before is the last that only its successor uses
+            return run
+        mine = owners.of(unit)
+        same = mine == params if run.shared else _shape(mine) == _shape(params) and seen.isdisjoint(p for p, _ in mine)
+        if wires != pattern or stride != step or not same or not (run.shared or owners.alone(unit)):
             break
-        seen.update(params)
-        count += 1
-    return _until_used(units[:count], users)
+        seen.update(param for param, _ in mine)
+        if u == 1:
+            takers = [node for node in unit for _ in node.inputs]
+            index = {node: j for j, node in enumerate(unit)}
+            run.carried = [(first[j], first[index[t]]) for t, (du, j) in zip(takers, wires, strict=True) if du == 1]
+        run.count, before = u + 1, unit
+    if used and any(used):
+        place = {node: spot for node, spot in place.items() if spot[0] < run.count}
+        if [[user for user, _ in users[node] if user not in place] for node in before] != used:
+            run.count -= 1
+    return run
 
 
 def _wires(unit: list[Node], u: int, place: dict[Node, tuple[int, int]]) -> list[tuple[Any, Any]]:
@@ -139,29 +176,55 @@ def _wires(unit: list[Node], u: int, place: dict[Node, tuple[int, int]]) -> list
 
 
 def _begins(first: list[tuple[Any, Any]], pattern: list[tuple[Any, Any]], unit: list[Node]) -> bool:
-    """Whether the first repetition takes from outside what the others take from the one before."""
+    """Whether the first repetition takes from outside, one node for each, what others take from the one before."""
     if any(kind != "outside" and kind > 1 for kind, _ in pattern):
         return False
+    began: dict[int, Node] = {}
     for (kind, what), (expected, j) in zip(first, pattern, strict=True):
         if expected == 1:
-            if kind != "outside" or (what.shape, what.dtype) != (unit[j].shape, unit[j].dtype):
+            if kind != "outside" or began.setdefault(j, what) is not what:
+                return False
+            if (what.shape, what.dtype) != (unit[j].shape, unit[j].dtype):
                 return False
         elif (kind, what) != (expected, j):
             return False
     return True
 
 
-def _params(unit: list[Node]) -> list[Param]:
-    return [param for node in unit for param in node.layer.params.values()]
+def _stride(before: list[Node], unit: list[Node]) -> list[tuple[int, ...]] | None:
+    """By how much the indices of Slices grow from one repetition to the next; None where several numbers change."""
+    strides = []
+    for old, new in zip(before, unit, strict=True):
+        if isinstance(old.layer, Slice) and isinstance(new.layer, Slice):
+            pairs = zip(old.layer.index, new.layer.index, strict=True)
+            strides.append(tuple(b - a for a, b in pairs if isinstance(a, int) and isinstance(b, int)))
+    return None if any(sum(map(bool, stride)) > 1 for stride in strides) else strides
 
 
-def _until_used(units: list[list[Node]], users: Users) -> int:
-    """How many repetitions there are before one is used elsewhere, unless all are, by the same nodes."""
-    inside = {node for unit in units for node in unit}
-    outside = [[[user for user, _ in users[node] if user not in inside] for node in unit] for unit in units]
-    if any(outside[0]):
-        return next((u for u, uses in enumerate(outside) if uses != outside[0]), len(units))
-    return next((u + 1 for u, uses in enumerate(outside) if any(uses)), len(units))
+class Owners:
+    """The Params of each node, and the nodes that use each Param, other than penalties, which are about it."""
+
+    def __init__(self, root: Frame):
+        self.params = {node: list(node.layer.params.items()) for box in root.boxes() for node in box.nodes}
+        self.users: dict[Param, set[Node]] = {}
+        for node, params in self.params.items():
+            for _, param in () if isinstance(node.layer, Penalty) else params:
+                self.users.setdefault(param, set()).add(node)
+
+    def of(self, unit: list[Node]) -> list[tuple[Param, str]]:
+        """The Params of some nodes, with their names."""
+        return [(param, name) for node in unit for name, param in self.params[node]]
+
+    def alone(self, unit: list[Node]) -> bool:
+        """Whether nobody else uses the Params of these nodes."""
+        inside = set(unit)
+        return all(self.users.get(param, inside) <= inside for param, _ in self.of(unit))
+
+
+def _shape(params: list[tuple[Param, str]]) -> list[int]:
+    """Which of some Params are the same: each by where it occurs first."""
+    first: dict[Param, int] = {}
+    return [first.setdefault(param, place) for place, (param, _) in enumerate(params)]
 
 
 def _look(entry: Box | Frame) -> tuple[Any, ...]:
@@ -174,10 +237,13 @@ def _look(entry: Box | Frame) -> tuple[Any, ...]:
 
 def _kind(node: Node) -> tuple[Any, ...]:
     layer = node.layer
-    # one step after the other of a sequence is sliced by its number
-    said = () if isinstance(layer, Slice) else tuple(hyper_parameters(layer).items())
+    if isinstance(layer, Slice):
+        said: tuple[Any, ...] = tuple(repr(part) if not isinstance(part, int) else int for part in layer.index)
+    else:
+        said = (layer.describe(), *hyper_parameters(layer).items())
+    transposed = isinstance(getattr(layer, "weights", None), Transposed)
     params = tuple((name, param.shape) for name, param in layer.params.items())
-    return type(layer), said, layer.frozen, params, node.shape, node.dtype, len(node.inputs)
+    return type(layer), said, transposed, layer.frozen, params, node.shape, node.dtype, len(node.inputs)
 
 
 def _boxes(entries: Sequence[Box | Frame]) -> Iterator[Box]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
+from ..explain.characters import ACCENTS, SYMBOLS
+
 BOLD, ITALIC, SUPERSCRIPT, SUBSCRIPT = 1, 2, 8, 16
 
 
@@ -108,8 +110,8 @@ def _one(char: str) -> _Piece:
     if " " <= char <= "~":
         return _Piece(char, False)
     base, *marks = list(unicodedata.normalize("NFD", char))
-    if len(marks) == 1 and marks[0] in _ACCENTS and base.isascii() and base.isalpha():
-        return _Piece(f"\\{_ACCENTS[marks[0]]}{{{_DOTLESS.get(base, base)}}}", False)
+    if len(marks) == 1 and marks[0] in ACCENTS and base.isascii() and base.isalpha():
+        return _Piece(f"\\{ACCENTS[marks[0]]}{{{_DOTLESS.get(base, base)}}}", False)
     plain = unicodedata.normalize("NFKC", char)
     if plain != char:
         return _Piece(_joined(map(_one, plain)), False)
@@ -131,25 +133,10 @@ _WORD, _UPRIGHT = r"(?<![\\A-Za-z])[A-Za-z]{3,}", r"\\mathrm{\g<0>}"
 _SCRIPTS = {"<super>": "^", "<sub>": "_"}
 _RAISED = {"′": "′", "°": "∘"}
 
-_GREEK = {
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
-    "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "ς": "varsigma",
-    "σ": "sigma", "τ": "tau", "υ": "upsilon", "φ": "varphi", "χ": "chi", "ψ": "psi", "ω": "omega", "ϑ": "vartheta",
-    "ϕ": "phi", "ϵ": "epsilon", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi",
-    "Σ": "Sigma", "Υ": "Upsilon", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
-}  # fmt: skip
-_SIGNS = {
-    "∂": "partial", "∇": "nabla", "‖": "Vert", "⊙": "odot", "⊕": "oplus", "⊗": "otimes", "∘": "circ", "×": "times",
-    "÷": "div", "·": "cdot", "∙": "bullet", "•": "bullet", "±": "pm", "≤": "le", "≥": "ge", "≠": "ne", "≈": "approx",
-    "∞": "infty", "∈": "in", "∑": "sum", "∏": "prod", "√": "surd", "∫": "int", "⊤": "top", "⊥": "perp", "′": "prime",
-    "→": "to", "←": "leftarrow", "↔": "leftrightarrow", "↑": "uparrow", "↓": "downarrow", "⇒": "Rightarrow",
-    "⟨": "langle", "⟩": "rangle", "⌈": "lceil", "⌉": "rceil", "⌊": "lfloor", "⌋": "rfloor", "◦": "circ",
-    "▸": "triangleright", "▷": "triangleright", "▹": "triangleright", "◂": "triangleleft", "◁": "triangleleft",
-    "◃": "triangleleft", "△": "triangle", "▽": "bigtriangledown", "µ": "mu", "∼": "sim", "∝": "propto", "∀": "forall",
-    "∃": "exists", "⋯": "cdots", "⋮": "vdots", "∪": "cup", "∩": "cap", "⊂": "subset", "ℓ": "ell",
-}  # fmt: skip
-_MATHS = {char: f"\\{name}" for char, name in {**_GREEK, **_SIGNS}.items()}
-_MATHS |= {"<": "<", ">": ">", "|": "|", "−": "-", "¬": "\\neg"}
+_MATHS = {char: code for char, code in SYMBOLS.items() if re.fullmatch(r"\\[A-Za-z]+", code) and char != "…"}
+_MATHS |= {"‖": "\\Vert", "′": "\\prime", "∙": "\\bullet", "◦": "\\circ", "µ": "\\mu", "△": "\\triangle"}
+_MATHS |= dict.fromkeys("▸▷▹", "\\triangleright") | dict.fromkeys("◂◁◃", "\\triangleleft")
+_MATHS |= {"▽": "\\bigtriangledown", "<": "<", ">": ">", "|": "|", "−": "-", "¬": "\\neg"}
 
 _TEXT = {
     "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "^": "\\textasciicircum{}", "~": "\\textasciitilde{}",
@@ -172,6 +159,7 @@ _SHAPES = {
     "⛁": "[draw] (1,0.8) arc [start angle=0, end angle=360, x radius=0.5, y radius=0.2] -- (1,0.2) "
     "arc [start angle=0, end angle=-180, x radius=0.5, y radius=0.2] -- (0,0.8)",
     "❒": "[draw] (0,0) rectangle (0.7,0.7) (0,0.7) -- (0.3,1) -- (1,1) -- (1,0.3) -- (0.7,0) (0.7,0.7) -- (1,1)",
+    "◌": "[draw, dash pattern=on 0.1em off 0.1em] (0.5,0.5) circle [radius=0.5]",
     "◹": "[draw] (0,0) -- (0,1) -- (0.6,1) -- (1,0.6) -- (1,0) -- cycle (0.6,1) -- (0.6,0.6) -- (1,0.6)",
     "◰": "[draw] (0,0) rectangle (1,1) (0,0.6) -- (0.5,0.6) -- (0.5,1)",
     "◧": "[draw] (0,0) rectangle (1,1) (0.3,0) -- (0.3,1)",
@@ -183,8 +171,4 @@ _SHAPES = {
     "⚠": "[draw] (0,0) -- (1.2,0) -- (0.6,1) -- cycle (0.6,0.65) -- (0.6,0.3) (0.6,0.2) -- (0.6,0.12)",
 }
 _TEXT |= {char: f"\\mgshape{{{path}}}" for char, path in _SHAPES.items()}
-_ACCENTS = {
-    "\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0304": "=", "\u0306": "u", "\u0307": ".",
-    "\u0308": '"', "\u030a": "r", "\u030b": "H", "\u030c": "v", "\u0327": "c",
-}  # fmt: skip
 _DOTLESS = {"i": "\\i", "j": "\\j"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..diagnose import Finding
-from .scene import Box, Line, Scene
+from .boxes import Box, Line
+from .scene import Scene
 from .style import Style
 
 
@@ -22,20 +23,24 @@ class Marks:
             if box in drawn:
                 self.boxes.setdefault(box, []).append(finding)
             first = line_of.get(finding.edges[0]) if finding.edges else None
-            if first is not None:
+            if first is not None and finding.level == "alarm":
                 self.lines.setdefault(first, []).append(finding)
 
     def on(self, box: Box, style: Style) -> list[str]:
-        """What a box says of its findings: their kinds."""
-        found = self.boxes.get(box, ())
-        alarms = dict.fromkeys(finding.kind for finding in found if finding.level == "alarm")
-        notes = dict.fromkeys(finding.kind for finding in found if finding.level == "note")
-        said = [style.say(f"⚠ {kind}", color=style.alarm, bold=True) for kind in alarms]
-        return said + [style.say(f"note: {kind}", color=style.soft) for kind in notes]
+        """What a box says of its findings: their kinds and, where it stands for several nodes, of how many."""
+        said, nodes = [], len(box.nodes)
+        for level in ("alarm", "note"):
+            found = [finding for finding in self.boxes.get(box, ()) if finding.level == level]
+            for kind in dict.fromkeys(finding.kind for finding in found):
+                where = len({finding.node for finding in found if finding.kind == kind})
+                text = f"{kind} ({where} of {nodes})" if nodes > 1 else kind
+                alarm = style.say(f"⚠ {text}", color=style.alarm, bold=True)
+                said.append(alarm if level == "alarm" else style.say(f"note: {text}", color=style.soft))
+        return said
 
     def text(self, findings: Iterable[Finding]) -> str:
         """The evidence, for where the pointer is."""
-        return "".join(f"; {finding.kind}: {finding.evidence}" for finding in findings)
+        return "".join(f"; {finding.kind}, {finding.node}: {finding.evidence}" for finding in findings)
 
     def key(self, style: Style) -> list[tuple[str, str, str]]:
         """What the mark means, where there is one."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ..graph import Graph
+from ..layers import Add, Multiply
 from ..summary import kind_of, one_line
+from .boxes import Box
 from .picture import Picture
 from .scene import Scene
 from .scenic import picture_of
-from .sheet import Sheet, is_constant
-from .style import Style
+from .sheet import Sheet
+from .style import Style, stack
 from .view import View
 from .words import counted
 
@@ -22,19 +24,32 @@ def network_picture(graph: Graph, view: View, style: Style) -> Picture:
 
     def dot(scene: Scene) -> str:
         sheet = Sheet("network", scene, style)
-        constant = {line for line in scene.lines if is_constant(line.edges[0])}
+        constant = {line for line in scene.lines if sheet.is_constant(line)}
         samples = [("– –▸", style.quiet, "constant, such as a target")] if constant else []
         sheet.header(about(graph), sheet.keys(samples))
         sheet.place(sheet.box)
         for line in scene.lines:
-            if line in constant:
-                sheet.line(line, style="dashed", color=style.quiet)
-            else:
-                sheet.line(line)
+            look = {"style": "dashed", "color": style.quiet} if line in constant else {}
+            if is_ordered(line.target):
+                slot = style.say(str(line.edges[0].slot), color=style.soft)
+                look |= {"headlabel": stack([slot], 0), "labelangle": "35", "labeldistance": "1.3"}
+            sheet.line(line, "", "", 3, **look)
         sheet.tie()
         return sheet.text()
 
-    return picture_of(graph, view, dot, "network", f"The network, {about(graph)}: {chain_of(graph)}.")
+    return picture_of(graph, view, dot, "network", lambda scene: f"The network, {about(graph)}: {wiring_of(scene)}.")
+
+
+def is_ordered(box: Box) -> bool:
+    """Whether a box takes a few values of which it matters which is which, so that their lines bear their slots."""
+    node = box.first
+    free = len(node.inputs) - len(node.constant_inputs)
+    return box.block is None and 1 < free <= MOST and not isinstance(node.layer, COMMUTATIVE)
+
+
+COMMUTATIVE = (Add, Multiply)
+MOST = 4
+"""Beyond so many inputs, slots aren't written."""
 
 
 def about(graph: Graph) -> str:
@@ -43,15 +58,20 @@ def about(graph: Graph) -> str:
     return f"{count:,} node{'s' * (count != 1)} · {counted(total)} · {graph.dtype}"
 
 
-def chain_of(graph: Graph) -> str:
-    """The first nodes and what they take, in words, for those who don't see the drawing."""
+def wiring_of(scene: Scene) -> str:
+    """The first boxes and what they take, in words, for those who don't see the drawing."""
+    takes: dict[Box, list[str]] = {}
+    for line in scene.lines:
+        takes.setdefault(line.target, []).append(line.source.name)
     parts = []
-    for node in graph.nodes[:SPOKEN]:
-        takes = ", ".join(source.name for source in node.inputs[:SPOKEN])
-        parts.append(f"{one_line(node.name)} ({kind_of(node, False)})" + (f" takes {takes}" if takes else ""))
-    more = len(graph.nodes) - SPOKEN
-    return "; ".join(parts) + (f"; and {more:,} nodes more" if more > 0 else "")
+    for box in scene.boxes[:SPOKEN]:
+        kind = "block" if box.block is not None else kind_of(box.first, box.first in scene.targets)
+        times = f", {box.times} times" if box.times > 1 else ""
+        taken = ", ".join(map(one_line, takes.get(box, [])[:SPOKEN]))
+        parts.append(f"{one_line(box.name)} ({kind}{times})" + (f" takes {taken}" if taken else ""))
+    more = len(scene.boxes) - SPOKEN
+    return "; ".join(parts) + (f"; and {more:,} more" if more > 0 else "")
 
 
 SPOKEN = 30
-"""The description of a drawing names so many nodes."""
+"""The description of a drawing names so many boxes."""

@@ -79,7 +79,7 @@ class Learning:
 
     def color(self, ratio: float) -> str:
         """Fill of a box; ratios off the scale have the color of its end."""
-        decades = self.LOWEST if ratio == 0.0 else math.log10(ratio)
+        decades = self.LOWEST if ratio == 0.0 else self.highest if ratio == math.inf else math.log10(ratio)
         place = min(max(decades, self.LOWEST), self.highest) - self.LOWEST
         return _between(self.style.learning, place / (len(self.style.learning) - 1))
 

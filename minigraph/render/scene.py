@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from collections.abc import Iterable
 from functools import cached_property
 from itertools import pairwise
 
@@ -15,133 +13,38 @@ from ..layer import Layer, Node
 from ..param import Param
 from ..schedule import ancestors, consumers, topological
 from ..symbols import Symbols
-from ..wiring import Edge
-from .view import View
+from .boxes import Box, Frame, Line
+from .fold import Folded, fold
+from .view import View, blocks_meant, nodes_meant
 
-
-@dataclass(eq=False)
-class Box:
-    """What a drawing shows as one: a node, a block as a whole, all uses of a layer, or nodes that are alike."""
-
-    nodes: list[Node]
-    """All that it stands for; the first is the one whose place it has."""
-    path: tuple[str, ...]
-    """The blocks it stands in."""
-    block: str | None = None
-    """The block's name, where it stands for a block."""
-    units: list[list[Node]] = field(default_factory=list)
-    """Where it stands for repetitions, the nodes of each; else all nodes, once."""
-    repeated: int = 1
-    """How often the box itself is repeated; `times` counts repetitions of the blocks around it, too."""
-    last: str = ""
-    """The name of its last repetition."""
-    shared: bool = False
-    """Whether all its repetitions have the same Params."""
-
-    def __post_init__(self) -> None:
-        self.units = self.units or [self.nodes]
-
-    @property
-    def id(self) -> str:
-        """Its id in DOT and SVG: that of its first node."""
-        return f"n{self.nodes[0].id}"
-
-    @property
-    def times(self) -> int:
-        """How many repetitions it stands for."""
-        return len(self.units)
-
-    @property
-    def node(self) -> Node | None:
-        """The node, where it stands for only one."""
-        return self.nodes[0] if len(self.nodes) == 1 else None
-
-    @property
-    def is_merged(self) -> bool:
-        """Whether it stands for several uses of one layer."""
-        return self.block is None and self.times == 1 and len(self.nodes) > 1
-
-    @property
-    def params(self) -> list[Param]:
-        """The distinct Params of its nodes."""
-        return list({param: None for node in self.nodes for param in node.layer.params.values()})
-
-
-@dataclass(eq=False)
-class Line:
-    """One or more edges of the graph, drawn as one: the same value, or the same edge of repetitions."""
-
-    source: Box
-    target: Box
-    edges: list[Edge]
-
-    @property
-    def id(self) -> str:
-        """Its id in DOT and SVG: source, target and slot of its first edge."""
-        source, target, slot = self.edges[0]
-        return f"e{source.id}-{target.id}-{slot}"
-
-
-@dataclass(eq=False)
-class Frame:
-    """A block, or a run of repetitions, with what is drawn inside."""
-
-    path: tuple[str, ...]
-    entries: list[Box | Frame] = field(default_factory=list)
-    title: str | None = None
-    """What is written on it; None for the drawing as a whole."""
-    last: str = ""
-    """The title of its last repetition."""
-    times: int = 1
-    first: Node | None = None
-    shared: bool = False
-    """Whether all repetitions have the same Params."""
-
-    def boxes(self) -> Iterator[Box]:
-        """All boxes in it, in order."""
-        path = [iter(self.entries)]
-        while path:
-            entry = next(path[-1], None)
-            if entry is None:
-                path.pop()
-            elif isinstance(entry, Frame):
-                path.append(iter(entry.entries))
-            else:
-                yield entry
+Unit = tuple[tuple[int, int], ...]
 
 
 class Scene:
     """The boxes, lines and frames of a view of a graph, and who shares weights with whom."""
 
     def __init__(self, graph: Graph, view: View):
-        from .fold import fold
-
         self.graph = graph
         self.view = view
-        boxes = _merged(graph, _collapsed(graph, view)) if view.merge else _collapsed(graph, view)
+        boxes = _merged(_collapsed(graph, view)) if view.merge else _collapsed(graph, view)
         self.root = _framed(boxes)
         self.targets = set(graph.targets)
-        self.stands_for: dict[Node, Node] = {}
-        """Of folded nodes, the one that is drawn for each."""
-        self.unit: dict[Node, tuple[tuple[int, int], ...]] = {}
-        """Of folded nodes, the runs they are in and the number of their repetition in each."""
-        if view.fold:
-            fold(self)
-        self.box = {node: box for box in self.root.boxes() for node in box.nodes}
-        self.lines = list(_lines(self))
-        self.whole = self.lines
-        """All lines, those that were left out too: what sizes are compared with."""
-        self.missing: dict[tuple[Box, bool], list[Line]] = {}
-        """Lines that were left out, by the box that is there and whether they go on from it."""
+        self.folded = fold(self.root, self.users) if view.fold else Folded()
         boxes = list(self.root.boxes())
-        self.rank = _ranks(graph, boxes, self.lines)
+        self.box = {node: box for box in boxes for node in box.nodes}
+        self.use = {node: k + 1 for box in boxes if box.is_merged for unit in box.units for k, node in enumerate(unit)}
+        """Of merged nodes, which use of their layer each is."""
+        self.whole = self.lines = _lines(self)
+        """All lines, those that were left out too: what sizes are compared with."""
         self.ties = _ties(boxes)
         self.shared = _shared(boxes)
+        self.missing: dict[tuple[Box, bool], list[Line]] = {}
+        """Lines that were left out, by the box that is there and whether they go on from it."""
         kept = _part(self)
         if kept is not None:
             self._leave_out(kept)
-            self.ties = {pair: params for pair, params in self.ties.items() if kept.issuperset(pair)}
         self.boxes = list(self.root.boxes())
+        self.rank = _ranks(graph, self.boxes, self.lines)
 
     @cached_property
     def symbols(self) -> Symbols:
@@ -153,61 +56,62 @@ class Scene:
         """Who takes each node's output, and by which slot."""
         return consumers(self.graph.nodes)
 
+    def unit(self, node: Node) -> Unit:
+        """The runs of repetitions that a node is in, and the number of its repetition in each."""
+        return self.folded.unit.get(node, ())
+
+    def carried(self, frame: Frame) -> list[tuple[Box, Box]]:
+        """Who hands what to the next repetition, where these aren't just the values that leave the last."""
+        pairs = dict.fromkeys((self.box[source], self.box[target]) for source, target in frame.carried)
+        inside = set(frame.boxes())
+        leaving = {line.source for line in self.whole if line.source in inside and line.target not in inside}
+        return list(pairs) if {source for source, _ in pairs} != leaving else []
+
     def _leave_out(self, kept: set[Box]) -> None:
-        frames = [self.root]
+        frames = self.root.frames()
         for frame in frames:
             frame.entries = [entry for entry in frame.entries if isinstance(entry, Frame) or entry in kept]
-            frames += [entry for entry in frame.entries if isinstance(entry, Frame)]
         for frame in reversed(frames):
             frame.entries = [entry for entry in frame.entries if isinstance(entry, Box) or entry.entries]
-        lines, self.lines = self.lines, []
-        for line in lines:
+        self.lines = []
+        for line in self.whole:
             if line.source in kept and line.target in kept:
                 self.lines.append(line)
             elif line.source in kept or line.target in kept:
                 goes_on = line.source in kept
                 self.missing.setdefault((line.source if goes_on else line.target, goes_on), []).append(line)
+        self.ties = {pair: params for pair, params in self.ties.items() if kept.issuperset(pair)}
 
 
 def _collapsed(graph: Graph, view: View) -> list[Box]:
     """A box for each node, or for each block that is drawn as one."""
-    blocks = {node.block[:k]: None for node in graph.nodes for k in range(1, len(node.block) + 1)}
-    named = {path: "/".join(path) for path in blocks}
-    closed = {path for path in blocks if view.depth is not None and len(path) > view.depth}
-    for pattern in view.patterns:
-        found = _meant(pattern.removesuffix("/*"), named) or _meant(pattern, named)
-        if not found:
-            there = ", ".join(map(repr, list(named.values())[:10])) or "none"
-            raise GraphError(f"no block of graph {graph.name!r} is meant by collapse={pattern!r}: there are {there}")
-        closed |= found
+    paths = {node.block[:k]: None for node in graph.nodes for k in range(1, len(node.block) + 1)}
+    closed = {path for path in paths if view.depth is not None and len(path) > view.depth}
+    for pattern in view.collapse:
+        closed |= blocks_meant(graph, pattern)
     boxes: dict[object, Box] = {}
     for node in graph.nodes:
         path = next((node.block[:k] for k in range(1, len(node.block) + 1) if node.block[:k] in closed), None)
         if path is None:
-            boxes[node] = Box([node], node.block)
+            boxes[node] = Box([[node]], node.block)
         elif path in boxes:
-            boxes[path].nodes.append(node)
+            boxes[path].units[0].append(node)
         else:
-            boxes[path] = Box([node], path[:-1], path[-1])
+            boxes[path] = Box([[node]], path[:-1], path[-1])
     return list(boxes.values())
 
 
-def _meant(pattern: str, named: dict[tuple[str, ...], str]) -> set[tuple[str, ...]]:
-    """The blocks that a name or a pattern means."""
-    return {path for path, name in named.items() if name == pattern or fnmatchcase(name, pattern)}
-
-
-def _merged(graph: Graph, boxes: list[Box]) -> list[Box]:
+def _merged(boxes: list[Box]) -> list[Box]:
     """One box for all uses of a layer that has Params."""
     uses: dict[Layer, Box] = {}
     kept = []
     for box in boxes:
-        layer = box.nodes[0].layer
+        layer = box.first.layer
         if box.block is not None or not layer.params or isinstance(layer, Penalty):
             kept.append(box)
         elif layer in uses:
             first = uses[layer]
-            first.nodes.append(box.nodes[0])
+            first.units[0].append(box.first)
             common = [one for one, other in zip(first.path, box.path, strict=False) if one == other]
             first.path = first.path[: len(common)]
         else:
@@ -223,45 +127,57 @@ def _framed(boxes: Iterable[Box]) -> Frame:
         for k in range(1, len(box.path) + 1):
             path = box.path[:k]
             if path not in frames:
-                frames[path] = Frame(path, title=path[-1], first=box.nodes[0])
+                frames[path] = Frame(path, title=path[-1])
                 frames[path[:-1]].entries.append(frames[path])
         frames[box.path].entries.append(box)
     return root
 
 
-def _lines(scene: Scene) -> Iterator[Line]:
+def _lines(scene: Scene) -> list[Line]:
     """Lines in the order of the edges; what stays in a box, or leads from one repetition to the next, has none."""
     found: dict[tuple[object, ...], Line] = {}
     seen: dict[tuple[Node, Node], int] = {}
+    drawn = scene.folded.stands_for
     for edge in scene.graph.edges:
         source, target = scene.box[edge.source], scene.box[edge.target]
         pair = (edge.source, edge.target)
         count = seen[pair] = seen.get(pair, 0) + 1
-        if source is target or _apart(scene.unit.get(edge.source, ()), scene.unit.get(edge.target, ())):
+        if source is target or _apart(scene.unit(edge.source), scene.unit(edge.target)):
             continue
-        drawn = scene.stands_for.get(edge.source, edge.source)
         if target.block is not None:  # a value enters a block once, whatever uses it there
-            key: tuple[object, ...] = (drawn, target)
+            key: tuple[object, ...] = (drawn.get(edge.source, edge.source), target)
+        elif edge.target in drawn:
+            key = (drawn.get(edge.source, edge.source), drawn[edge.target], edge.slot)
         else:
-            key = (drawn, scene.stands_for.get(edge.target, edge.target), count)
+            key = (drawn.get(edge.source, edge.source), edge.target, -count)
         if key in found:
             found[key].edges.append(edge)
         else:
             found[key] = Line(source, target, [edge])
-    return iter(found.values())
+    for line in found.values():
+        if len(line.edges) > 1:
+            line.edges.sort(key=lambda edge: max(scene.unit(edge.source), scene.unit(edge.target)))
+            line.leaving = _leaving(scene, line)
+    return list(found.values())
 
 
-def _apart(one: tuple[tuple[int, int], ...], other: tuple[tuple[int, int], ...]) -> bool:
+def _apart(one: Unit, other: Unit) -> bool:
     """Whether two nodes are in different repetitions of the same run."""
     units = dict(one)
     return any(units.get(run, unit) != unit for run, unit in other)
+
+
+def _leaving(scene: Scene, line: Line) -> int:
+    """From how many repetitions a line leads out of the run."""
+    runs = {run for run, _ in scene.unit(line.edges[0].target)}
+    return len({tuple(pair for pair in scene.unit(edge.source) if pair[0] not in runs) for edge in line.edges})
 
 
 def _part(scene: Scene) -> set[Box] | None:
     """The boxes that are asked for; None for all."""
     view, graph = scene.view, scene.graph
     if view.around is not None:
-        near = {scene.box[node] for node in graph.resolve(view.around)}
+        near = {scene.box[node] for node in nodes_meant(graph, view.around, "around")}
         neighbors: dict[Box, list[Box]] = {}
         for line in scene.lines:
             neighbors.setdefault(line.source, []).append(line.target)
@@ -273,15 +189,17 @@ def _part(scene: Scene) -> set[Box] | None:
         return near
     if view.between is None:
         return None
-    starts, ends = (graph.resolve(nodes) for nodes in view.between)
+    starts, ends = (nodes_meant(graph, nodes, "between") for nodes in view.between)
     behind = set(starts)
     for node in topological(graph.nodes):
         if not behind.isdisjoint(node.inputs):
             behind.add(node)
     on_paths = behind & ancestors(ends)
-    if not on_paths:
+    lost = [node for node in starts if node not in on_paths] or [node for node in ends if node not in on_paths]
+    if lost:
         names = [", ".join(repr(node.name) for node in nodes) for nodes in (starts, ends)]
-        raise GraphError(f"no path leads from {names[0]} to {names[1]}: between takes (from, to)")
+        where = f"{lost[0].name!r} is on none" if len(starts) + len(ends) > 2 else "between takes (from, to)"
+        raise GraphError(f"no path leads from {names[0]} to {names[1]}: {where}")
     return {scene.box[node] for node in on_paths}
 
 
@@ -303,9 +221,10 @@ def _shared(boxes: list[Box]) -> set[Param]:
     """Params of several nodes, unless all these are drawn as uses of one layer."""
     users: dict[Param, set[Node | Box]] = {}
     for box in boxes:
-        for node in box.nodes:
-            for param in () if isinstance(node.layer, Penalty) else node.layer.params.values():
-                users.setdefault(param, set()).add(box if box.is_merged else node)
+        for unit in box.units:
+            for node in unit:
+                for param in () if isinstance(node.layer, Penalty) else node.layer.params.values():
+                    users.setdefault(param, set()).add(box if box.is_merged and box.times == 1 else node)
     return {param for param, there in users.items() if len(there) > 1}
 
 

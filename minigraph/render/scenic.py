@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from ..graph import Graph
+from .boxes import Frame
 from .picture import Picture
-from .scene import Frame, Scene
+from .scene import Scene
 from .view import View
 
 
@@ -16,7 +18,7 @@ def picture_of(
     view: View,
     dot: Callable[[Scene], str],
     kind: str,
-    description: str,
+    describe: Callable[[Scene], str],
     labeled: Callable[[Scene], bool] = lambda scene: False,
 ) -> Picture:
     """The picture that `dot` makes of a view of a graph; folded, if it takes too long to lay out.
@@ -26,13 +28,13 @@ def picture_of(
     scene = Scene(graph, view)
 
     def simpler() -> Picture | None:
-        folded = replace(view, fold=True, depth=0)
+        folded = replace(view, fold=True, depth=0 if view.depth is None else view.depth)
         if view == folded or len(Scene(graph, folded).boxes) >= len(scene.boxes):
             return None
-        return picture_of(graph, folded, dot, kind, description, labeled)
+        return picture_of(graph, folded, dot, kind, describe, labeled)
 
     title, size = f"{graph.name}, {kind}", _size(scene, labeled(scene))
-    return Picture(dot(scene), title, description, simpler, lambda: _advice(scene), size)
+    return Picture(dot(scene), title, describe(scene), simpler, lambda: _advice(scene), size)
 
 
 def _size(scene: Scene, labeled: bool) -> int:
@@ -45,12 +47,13 @@ def _size(scene: Scene, labeled: bool) -> int:
 def _advice(scene: Scene) -> str:
     """What would draw less, and how much less."""
     boxes, view = len(scene.boxes), scene.view
-    options = {"fold=True": replace(view, fold=True), "depth=0": replace(view, depth=0)}
-    counts = {name: len(Scene(scene.graph, other).boxes) for name, other in options.items()}
-    said = [f"{name} draws {count:,} boxes" for name, count in counts.items() if count < boxes]
-    blocks = {entry.path: sum(1 for _ in entry.boxes()) for entry in scene.root.entries if isinstance(entry, Frame)}
+    options: dict[str, dict[str, Any]] = {"fold=True": {"fold": True}, "depth=0": {"depth": 0}}
+    blocks = [entry for entry in scene.root.entries if isinstance(entry, Frame) and entry.path and entry.times == 1]
     if len(blocks) > 1:
-        path = max(blocks, key=blocks.__getitem__)
-        said.append(f"collapse={'/'.join(path)!r} draws {boxes - blocks[path] + 1:,}")
+        largest = max(blocks, key=lambda frame: sum(1 for _ in frame.boxes()))
+        name = "/".join(largest.path)
+        options[f"collapse={name!r}"] = {"collapse": (*view.collapse, name)}
+    counts = {said: len(Scene(scene.graph, replace(view, **change)).boxes) for said, change in options.items()}
+    said = [f"{option} draws {count:,}" for option, count in counts.items() if count < boxes]
     said.append(f"around={scene.graph.nodes[0].name!r}, radius=5 a part")
     return f"in place of {boxes:,} boxes, " + ", ".join(said)

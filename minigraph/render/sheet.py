@@ -7,18 +7,15 @@ from contextlib import contextmanager
 
 import graphviz
 
-from ..wiring import Edge
-from .scene import Box, Frame, Line, Scene
+from .boxes import Box, Frame, Line
+from .scene import Scene
 from .style import SHAPES, Look, Style, family, stack, tip
 from .view import DIRECTIONS
-from .words import counted, rows_of
+from .words import counted, rows_of, times_of, within
 
 GAP = "&#160;&#160;&#160;"
-
-
-def is_constant(edge: Edge) -> bool:
-    """Whether the target takes this input as a constant, so that no error flows back."""
-    return edge.slot in edge.target.constant_inputs
+CARRIED = 6
+"""So many of the values that go on to the next repetition are named."""
 
 
 class Sheet:
@@ -71,14 +68,18 @@ class Sheet:
         entries = list(samples)
         if scene.ties:
             entries.append(("– –", style.tie, "same weights"))
-        if any(frame > 1 for frame in (*_times(scene.root), *(box.repeated for box in scene.boxes))):
+        chained = {box.chained for box in scene.boxes if box.repeated > 1}
+        chained |= {frame.chained for frame in scene.root.frames() if frame.times > 1}
+        if True in chained:
             entries.append(("×N", style.tie, "N alike, one after the other"))
+        if False in chained:
+            entries.append(("×N ∥", style.tie, "N alike, side by side"))
         if scene.missing:
             entries.append(("⋯", style.quiet, "goes on, not drawn"))
-        there = {kind_of_box(box) for box in scene.boxes}
+        there = {(kind_of_box(box), style.look(kind_of_box(box), box).shape) for box in scene.boxes}
         chips = []
         for name, look in style.families.items():
-            if name in there and look.shape is not None:
+            if look.shape is not None and (name, look.shape) in there:
                 chips.append((SHAPES[look.shape].glyph, look.outline or style.ink, name))
         return [*self._key(entries, 4 if self.across else 2), *self._key(chips, 8 if self.across else 4)]
 
@@ -132,13 +133,16 @@ class Sheet:
 
     def _begin(self, frame: Frame) -> None:
         style = self.style
-        rows = [style.words(frame.title, color=style.soft, stretch=2)] if frame.title else []
-        rows += [style.words(f"… {frame.last}", color=style.soft, stretch=2)] if frame.last else []
+        rows = [] if frame.title is None else [style.words(frame.title, color=style.soft, stretch=2)]
+        rows += [] if frame.last is None else [style.words(f"… {frame.last}", color=style.soft, stretch=2)]
         if frame.times > 1:
             total = sum(param.size for param in {param: None for box in frame.boxes() for param in box.params})
-            told = GAP + counted(total, "shared " * frame.shared) if total else ""
-            times = style.say(f"×{frame.times}", style.name_size, style.tie, bold=True)
-            rows.append(times + style.say(told, color=style.soft))
+            each = f"{frame.times} × {counted(total // frame.times)}" if not frame.shared else counted(total, "shared ")
+            times = style.say(times_of(frame), style.name_size, style.tie, bold=True)
+            rows.append(times + (style.say(GAP + each, color=style.soft) if total else ""))
+            for source, target in self.scene.carried(frame)[:CARRIED]:
+                text = f"{within(source.name, frame.path)} → {within(target.name, frame.path)} of the next"
+                rows.append(style.words(text, color=style.tie, stretch=2))
         self._open(
             f"{self.prefix}b{self._frames}",
             color=style.tie if frame.times > 1 else style.faint,
@@ -162,7 +166,7 @@ class Sheet:
         What `text` says of it is shown, behind its name, where the pointer is.
         """
         style = self.style
-        usual = style.look(kind_of_box(box), box.nodes)
+        usual = style.look(kind_of_box(box), box)
         drawn = usual if look is None else look.over(usual)
         if faded:
             drawn = Look(style.paper, style.faint, style.quiet).over(drawn)
@@ -214,11 +218,11 @@ class Sheet:
         """Draw a line, with a label as markup at a gap; what `text` says is shown where the pointer is."""
         source, target, slot = line.edges[0]
         rank = self.scene.rank
-        if rank[line.target] - rank[line.source] != 1 or is_constant(line.edges[0]):
+        if rank[line.target] - rank[line.source] != 1 or self.is_constant(line):
             look["weight"] = "1"
         place = f", slot {slot}" if len(target.inputs) > 1 else ""
         others = f" and {len(line.edges) - 1} more like it" if len(line.edges) > 1 else ""
-        label = " ".join(part for part in (self._uses(line), label) if part)
+        label = " ".join(part for part in (self._uses(line), label or self._leaving(line)) if part)
         if label:
             look["label"] = stack([label], gap)
         self.dot.edge(
@@ -229,11 +233,18 @@ class Sheet:
             **look,
         )
 
+    def is_constant(self, line: Line) -> bool:
+        """Whether whatever takes a line's value takes it as a constant, so that no error flows back."""
+        return all(edge.slot in edge.target.constant_inputs for edge in line.edges)
+
     def _uses(self, line: Line) -> str:
         """Which use of a layer, where all are drawn as one box."""
-        ends = zip((line.source, line.target), line.edges[0][:2], strict=True)
-        numbers = [str(box.nodes.index(node) + 1) for box, node in ends if box.is_merged]
+        numbers = [str(self.scene.use[node]) for node in line.edges[0][:2] if node in self.scene.use]
         return self.style.say(f"use {' → '.join(numbers)}", color=self.style.tie) if numbers else ""
+
+    def _leaving(self, line: Line) -> str:
+        """Of how many repetitions a line carries the values."""
+        return self.style.say(f"×{line.leaving}", color=self.style.tie) if line.leaving > 1 else ""
 
     def tie(self) -> None:
         """Draw a line between boxes that follow each other in using a Param."""
@@ -263,21 +274,11 @@ class Sheet:
 
 def kind_of_box(box: Box) -> str:
     """The family that a box is drawn as."""
-    return "block" if box.block is not None else family(box.nodes[0].layer)
+    return "block" if box.block is not None else family(box.first.layer)
 
 
 def _whole_name(box: Box) -> str:
-    if box.block is not None:
-        path = "/".join((*box.path, box.block))
-        return f"{path} and {box.repeated - 1} more, to {box.last}" if box.repeated > 1 else path
+    path = "/".join((*box.path, box.block)) if box.block is not None else box.first.name
     if box.repeated > 1:
-        return f"{box.nodes[0].name} and {box.repeated - 1} more, to {box.last}"
-    names = [node.name for node in box.nodes] if box.is_merged else [box.nodes[0].name]
-    return ", ".join(names)
-
-
-def _times(root: Frame) -> list[int]:
-    frames = [root]
-    for frame in frames:
-        frames += [entry for entry in frame.entries if isinstance(entry, Frame)]
-    return [frame.times for frame in frames]
+        return f"{path} and {box.repeated - 1} more, to {box.last}"
+    return ", ".join(node.name for node in box.units[0]) if box.is_merged else path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -13,8 +13,9 @@ import graphviz
 
 from ..costs import Cost
 from ..errors import GraphError
-from ..layer import Input, Layer, Neurons, Node
-from ..numbers import is_real
+from ..layer import Input, Layer, Neurons
+from ..numbers import is_real, is_whole
+from .boxes import Box
 from .engine import FONT
 
 
@@ -61,6 +62,8 @@ class Look:
     def __post_init__(self) -> None:
         if self.size is not None and not (is_real(self.size) and 1 <= self.size <= 200):
             raise GraphError(f"a look takes a size from 1 to 200 points, got {self.size!r}")
+        if self.font is not None:
+            check_font(self.font)
         for name in ("fill", "outline", "ink"):
             check_color(name, getattr(self, name), optional=True)
         if self.shape is not None and self.shape not in SHAPES:
@@ -72,10 +75,25 @@ class Look:
         return replace(other, **mine)
 
 
+def check_font(font: object) -> None:
+    """Raise GraphError for what is no list of names of fonts."""
+    if not isinstance(font, str) or not re.fullmatch(r"[\w ,.-]+", font):
+        raise GraphError(f"font takes names of fonts with commas between, got {font!r}")
+
+
+def _is_layer(key: object) -> bool:
+    """Whether it is a type of layers."""
+    return isinstance(key, type) and issubclass(key, Layer)
+
+
 def check_color(name: str, value: Any, optional: bool = False) -> None:
     """Raise GraphError for what is no color of six digits."""
     if not (optional and value is None) and not (isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value)):
         raise GraphError(f"{name} takes a color as #rrggbb, got {value!r}")
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 def _families() -> dict[str, Look]:
@@ -141,17 +159,32 @@ class Style:
         for name in ("ink", "soft", "quiet", "faint", "wash", "paper", "alarm", "tie", "positive", "negative"):
             check_color(name, getattr(self, name))
         for name in ("falling", "rising", "learning"):
-            for color in getattr(self, name):
+            colors = getattr(self, name)
+            if isinstance(colors, str) or len(colors) < 2:
+                raise GraphError(f"{name} takes two colors or more, got {colors!r}")
+            for color in colors:
                 check_color(name, color)
+        for name in ("title_size", "name_size", "text_size", "thin", "thick"):
+            if not is_real(getattr(self, name)) or not 0 < getattr(self, name) <= 200:
+                raise GraphError(f"{name} takes points, above 0 and up to 200, got {getattr(self, name)!r}")
+        for name, least in (("across", 0), ("line_length", 4), ("lines", 2)):
+            if not is_whole(getattr(self, name)) or getattr(self, name) < least:
+                raise GraphError(f"{name} takes a whole number of {least} or more, got {getattr(self, name)!r}")
+        check_font(self.font)
+        object.__setattr__(self, "families", {**_families(), **self.families})
+        for key, look in (*self.families.items(), *self.looks.items()):
+            if not isinstance(look, Look) or not (isinstance(key, str) or _is_layer(key)):
+                raise GraphError(f"a style's looks are Looks by names or by types of layers, got {key!r}: {look!r}")
 
-    def look(self, kind: str, nodes: Sequence[Node]) -> Look:
-        """How a box of a family is drawn, given the nodes it stands for."""
+    def look(self, kind: str, box: Box) -> Look:
+        """How a box of a family is drawn: names mean a box by its own name, or if they mean all that it stands for."""
         look = self.families[kind]
+        path = "/".join((*box.path, box.block)) if box.block is not None else box.first.name
         for key, changed in self.looks.items():
             if isinstance(key, str):
-                fits = any(fnmatchcase(node.name, key) or node.name == key for node in nodes)
+                fits = _fits(path, key) or all(_fits(node.name, key) for node in box.nodes)
             else:
-                fits = len(nodes) == 1 and isinstance(nodes[0].layer, key)
+                fits = box.block is None and isinstance(box.first.layer, key)
             look = changed.over(look) if fits else look
         return look
 

@@ -17,8 +17,10 @@ def style(theme: str | Style = "light", **changes: Any) -> Style:
     """
     if isinstance(theme, Style):
         return replace(theme, **changes)
-    if theme not in THEMES:
+    if not isinstance(theme, str) or theme not in THEMES:
         raise GraphError(f"there are the themes {', '.join(map(repr, THEMES))}, not {theme!r}: or give a Style")
+    if "families" in changes:
+        changes["families"] = {**THEMES[theme].families, **changes["families"]}
     return replace(THEMES[theme], **changes)
 
 

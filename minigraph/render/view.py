@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from typing import Any
 
 from ..errors import GraphError
+from ..graph import Graph
 from ..layer import Node
 from ..numbers import is_whole
 
@@ -25,10 +27,11 @@ class View:
     `depth` draws blocks that lie deeper as one box each: 0 all blocks, 1 those inside of blocks. `collapse` does so
     with the blocks that a name, a pattern or several of these mean: "enc" or "enc/*" all that is in enc, "layer_*" each
     of those. `fold` draws what is repeated only once, marked ×N: blocks, or runs of nodes, that are alike and follow
-    each other. `merge` draws all uses of a layer as one box.
+    each other. `merge` draws all uses of a layer with Params as one box.
 
-    `around`, a node or several, shows them and what is up to `radius` edges away; `between`, two nodes or groups of
-    nodes, what lies on the paths from one to the other. What was left out is marked where it begins.
+    `around`, a node or several, by name, pattern, block or type of layer, shows them and what is up to `radius` edges
+    away; `between`, two such, what lies on the paths from one to the other. What was left out is marked where it
+    begins.
 
     `direction` is "right", "down", "left" or "up"; None lets short networks run right and deep ones down. Without
     `title` and `legend` a drawing is bare, for a paper, whose caption says the rest.
@@ -42,7 +45,7 @@ class View:
     collapse: str | Iterable[str] = ()
     fold: bool = False
     merge: bool = False
-    around: Node | str | Iterable[Node | str] | None = None
+    around: Any = None
     radius: int = 1
     between: tuple[Any, Any] | None = None
     direction: str | None = None
@@ -52,10 +55,10 @@ class View:
     legend: bool = True
 
     def __post_init__(self) -> None:
-        if self.detail not in DETAILS:
-            raise GraphError(f"detail is one of {', '.join(map(repr, DETAILS))}, got {self.detail!r}")
-        if self.direction is not None and self.direction not in DIRECTIONS:
-            raise GraphError(f"direction is one of {', '.join(map(repr, DIRECTIONS))}, or None, got {self.direction!r}")
+        for name, choices in (("detail", DETAILS), ("direction", (None, *DIRECTIONS))):
+            value = getattr(self, name)
+            if not isinstance(value, str | None) or value not in choices:
+                raise GraphError(f"{name} is one of {', '.join(map(repr, choices))}, got {value!r}")
         for name in ("depth", "radius"):
             value = getattr(self, name)
             if not (name == "depth" and value is None) and (not is_whole(value) or value < 0):
@@ -63,19 +66,20 @@ class View:
         for name in ("fold", "merge", "findings", "title", "legend"):
             if not isinstance(getattr(self, name), bool):
                 raise GraphError(f"{name} is True or False, got {getattr(self, name)!r}")
-        if self.numbers not in (None, True, False):
+        if not isinstance(self.numbers, bool | None):
             raise GraphError(f"numbers is True, False or None, got {self.numbers!r}")
-        if not all(isinstance(pattern, str) for pattern in self.patterns):
+        patterns = _several(self.collapse)
+        if not all(isinstance(pattern, str) for pattern in patterns):
             raise GraphError(f"collapse takes names or patterns of blocks, got {self.collapse!r}")
-        if self.between is not None and (not isinstance(self.between, tuple) or len(self.between) != 2):
-            raise GraphError(f"between takes a pair, (from, to), got {self.between!r}")
+        object.__setattr__(self, "collapse", patterns)
+        if self.around is not None:
+            object.__setattr__(self, "around", _several(self.around))
+        if self.between is not None:
+            if not isinstance(self.between, tuple) or len(self.between) != 2:
+                raise GraphError(f"between takes a pair, (from, to), got {self.between!r}")
+            object.__setattr__(self, "between", tuple(map(_several, self.between)))
         if self.between is not None and self.around is not None:
             raise GraphError("a part is drawn by around= or by between=, not by both")
-
-    @property
-    def patterns(self) -> tuple[str, ...]:
-        """What `collapse` names."""
-        return (self.collapse,) if isinstance(self.collapse, str) else tuple(self.collapse)
 
 
 def view_of(options: dict[str, Any]) -> View:
@@ -87,3 +91,49 @@ def view_of(options: dict[str, Any]) -> View:
             hint = f"did you mean {' or '.join(near)}?" if near else f"they are {', '.join(known)}"
             raise GraphError(f"drawings have no option {name!r}: {hint}")
     return View(**options)
+
+
+Path = tuple[str, ...]
+
+
+def blocks_meant(graph: Graph, pattern: str) -> set[Path]:
+    """The blocks that a name or a pattern means, as paths; raises GraphError with those that there are for none."""
+    named = _blocks(graph)
+    found = _matching(named, pattern.removesuffix("/*")) or _matching(named, pattern)
+    if not found:
+        there = ", ".join(map(repr, list(named.values())[:10])) or "none"
+        raise GraphError(f"no block of graph {graph.name!r} is meant by collapse={pattern!r}: there are {there}")
+    return found
+
+
+def nodes_meant(graph: Graph, several: Iterable[Any], option: str) -> list[Node]:
+    """The nodes that names, patterns, blocks, types of layers or nodes mean; raises GraphError for one without any."""
+    named, found = _blocks(graph), dict[Node, None]()
+    for what in several:
+        if isinstance(what, str) and what not in graph:
+            blocks = _matching(named, what.removesuffix("/*"))
+            nodes = [n for n in graph.nodes if any(n.block[: len(path)] == path for path in blocks)] or graph.find(what)
+        else:
+            nodes = graph.find(what) if isinstance(what, type) else [graph[what]]
+        if not nodes:
+            nodes = [graph[what]]  # raises, with names that come near
+        found.update(dict.fromkeys(nodes))
+    if not found:
+        raise GraphError(f"{option} names no node: leave it out to draw all")
+    return list(found)
+
+
+def _several(what: Any) -> tuple[Any, ...]:
+    """One or several as a tuple, which can be gone through again."""
+    if isinstance(what, str | Node | type) or not isinstance(what, Iterable):
+        return (what,)
+    return tuple(what)
+
+
+def _blocks(graph: Graph) -> dict[Path, str]:
+    """The paths of all blocks, with their names."""
+    return {node.block[:k]: "/".join(node.block[:k]) for node in graph.nodes for k in range(1, len(node.block) + 1)}
+
+
+def _matching(named: dict[Path, str], pattern: str) -> set[Path]:
+    return {path for path, name in named.items() if name == pattern or fnmatchcase(name, pattern)}

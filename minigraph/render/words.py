@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ..costs import Cost, Penalty
-from ..layer import Input, Neurons, Node
-from ..layers import Dense
-from ..param import Param
+from ..layer import Input, Layer, Neurons
+from ..layers import Dense, Slice
+from ..param import Param, Transposed
 from ..summary import kind_of, shape_text, shapes_of
-from ..symbols import Symbols
+from .boxes import Box, Frame
 from .facts import worth_saying
-from .scene import Box, Scene
+from .scene import Scene
 from .style import Look, Style, escape
 
 NAMED = 3
@@ -21,20 +21,25 @@ def rows_of(box: Box, scene: Scene, style: Style, look: Look, ink: str, soft: st
     size = look.size or style.name_size
     name = style.words(_name(box) if look.label is None else look.label, size, ink, bold=True)
     if box.repeated > 1:
-        shared = " shared" * box.shared
-        name += style.say(f"&#160;&#160;×{box.repeated}{shared}", size, style.tie, bold=True)
+        name += style.say(f"&#160;&#160;{times_of(box)}" + " shared" * box.shared, size, style.tie, bold=True)
     detail = scene.view.detail
     if detail == "name":
         return name, [], []
     if detail == "symbols":
         return name, [style.say(formula, color=ink) for formula in _formulas(box, scene)], []
     words = [style.words(_kind(box, scene), color=soft, stretch=2)]
-    sizes = [] if isinstance(box.nodes[0].layer, Penalty) else [_shapes(box, scene)]
+    sizes = [] if isinstance(box.first.layer, Penalty) else [_shapes(box, scene)]
     if detail == "full":
         if box.block is None and not box.is_merged:
-            sizes += [escape(words) for words in worth_saying(box.nodes[0].layer)]
+            sizes += [escape(words) for words in worth_saying(box.first.layer)]
         sizes += _params(box, scene)
     return name, words, [size for size in sizes if size]
+
+
+def times_of(what: Box | Frame) -> str:
+    """How often something is repeated: ×4, or ×4 ∥ for what stands side by side."""
+    count = what.repeated if isinstance(what, Box) else what.times
+    return f"×{count}" if what.chained else f"×{count} ∥"
 
 
 def symbol(letter: str, below: str, above: str) -> str:
@@ -55,29 +60,30 @@ def counted(params: int, kind: str = "") -> str:
 
 def _name(box: Box) -> str:
     if box.repeated > 1:
-        first = box.block if box.block is not None else box.nodes[0].name
-        return f"{_within(first, box.path)} … {_within(box.last, box.path)}"
+        return f"{within(box.name, box.path)} … {within(box.last, box.path)}"
     if box.is_merged:
-        names = [_within(node.name, box.path) for node in box.nodes]
+        names = [within(node.name, box.path) for node in box.units[0]]
         return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-    return box.block if box.block is not None else _within(box.nodes[0].name, box.path)
+    return within(box.name, box.path)
 
 
-def _within(name: str, path: tuple[str, ...]) -> str:
+def within(name: str, path: tuple[str, ...]) -> str:
     """A name without what the frame around it says already."""
     return name.removeprefix("/".join(path) + "/")
 
 
 def _kind(box: Box, scene: Scene) -> str:
-    node = box.nodes[0]
+    node, unit = box.first, box.units[0]
     if box.block is not None:
-        count = len(box.units[0])
-        return f"block of {count} node{'s' * (count != 1)}"
+        return f"block of {len(unit)} node{'s' * (len(unit) != 1)}"
     kind = kind_of(node, node in scene.targets)
+    if isinstance(node.layer, Slice) and box.times > 1:
+        kind = f"{kind} … {kind_of(box.units[-1][0], False).removeprefix('Slice ')}"
     if not box.is_merged:
         return kind
-    feeding = sum(source in box.nodes for node in box.nodes for source in node.inputs)
-    return f"{kind}, {len(box.nodes)} uses" + (f", {feeding} of which take what another gave" if feeding else "")
+    inside = set(unit)
+    feeding = sum(source in inside for node in unit for source in node.inputs)
+    return f"{kind}, {len(unit)} uses" + (f", {feeding} of which take what another gave" if feeding else "")
 
 
 def _shapes(box: Box, scene: Scene) -> str:
@@ -85,23 +91,28 @@ def _shapes(box: Box, scene: Scene) -> str:
     if box.block is None:
         node = first[0]
         return f"{len(node.inputs)} inputs → {shape_text(node.shape)}" if len(node.inputs) > 4 else shapes_of(node)
-    inside = set(first)
+    inside, declared = set(first), set(scene.graph.outputs)
     ins = list(dict.fromkeys(source for node in first for source in node.inputs if source not in inside))
-    users = {node: [user for user, _ in scene.users[node]] for node in first}
-    outs = [node for node, others in users.items() if not others or not inside.issuperset(others)]
+    users = {node: {user for user, _ in scene.users[node]} for node in first}
+    outs = [node for node in first if node in declared or not users[node] <= inside]
+    outs = outs or [node for node in first if not users[node]]  # a block that leads nowhere
     sides = [[shape_text(node.shape) for node in nodes] for nodes in (ins, outs)]
     said = [" + ".join(side) if len(side) <= NAMED else f"{len(side)} values" for side in sides]
     return " → ".join(side for side in said if side)
 
 
 def _params(box: Box, scene: Scene) -> list[str]:
-    nodes = box.units[0] if not box.is_merged else box.nodes[:1]
-    params: list[Param] = list({param: None for node in nodes for param in node.layer.params.values()})
+    nodes = box.units[0][:1] if box.is_merged else box.units[0]
+    params: dict[Param, list[Layer]] = {}
+    for node in nodes:
+        for param in node.layer.params.values():
+            params.setdefault(param, []).append(node.layer)
     if not params:
         return []
     total = sum(param.size for param in params)
-    frozen = ", frozen" if all(node.layer.frozen for node in nodes if node.layer.params) else ""
-    if isinstance(nodes[0].layer, Penalty) and box.block is None:
+    still = sum(param.size for param, layers in params.items() if all(layer.frozen for layer in layers))
+    frozen = "" if not still else ", frozen" if still == total else f", {still:,} frozen"
+    if isinstance(box.first.layer, Penalty) and box.block is None:
         return [f"of {counted(total)}{frozen}"]
     if box.repeated > 1:
         return [(counted(total, "shared ") if box.shared else f"{box.repeated} × {counted(total)}") + frozen]
@@ -113,31 +124,39 @@ def _params(box: Box, scene: Scene) -> list[str]:
 
 def _formulas(box: Box, scene: Scene) -> list[str]:
     """What a node computes, in the book's letters."""
-    node, symbols = box.nodes[0], scene.symbols
+    node, symbols = box.first, scene.symbols
     if box.block is not None:
         return []
     if isinstance(node.layer, Cost):
         return [symbol("C", "", symbols.cost(node)) if symbols.cost(node) else "C"]
-    a = symbol("a", "", symbols[node])
+    above = symbols[node] if box.repeated == 1 else f"{symbols[node]}…{symbols[box.units[-1][0]]}"
+    a, delta = symbol("a", "", above), symbol("δ", "", above)
     if isinstance(node.layer, Input):
         return [f"{a} = x" if symbols.is_numbered(node) else a]
     if not node.layer.params:
-        return [a, symbol("δ", "", symbols[node])]
-    letters = [symbol(*_letter(name), symbols[node]) for name in node.layer.params]
+        return [a, delta]
+    letters = {name: symbol(*_letter(name), above) for name in node.layer.params}
+    z = symbol("z", "", above)
     if isinstance(node.layer, Dense):
-        return _dense(node, symbols, letters)
+        before = symbol("a", "", symbols[node.inputs[0]] if box.repeated == 1 else "before")
+        return [f"{z} = {_dense(node.layer, letters)} {before}{_plus(letters)}", _activated(node.layer, a, z), delta]
     if isinstance(node.layer, Neurons):
-        z = symbol("z", "", symbols[node])
-        return [f"{', '.join(letters)} → {z}", f"{a} = σ({z})", symbol("δ", "", symbols[node])]
-    return [f"{', '.join(letters)} → {a}", symbol("δ", "", symbols[node])]
+        return [f"{', '.join(letters.values())} → {z}", _activated(node.layer, a, z), delta]
+    return [f"{', '.join(letters.values())} → {a}", delta]
 
 
-def _dense(node: Node, symbols: Symbols, letters: list[str]) -> list[str]:
-    above = symbols[node]
-    z, a, before = symbol("z", "", above), symbol("a", "", above), symbol("a", "", symbols[node.inputs[0]])
-    bias = f" + {letters[1]}" if len(letters) > 1 else ""
-    linear = str(getattr(node.layer, "sigma", "")) == "identity"
-    return [f"{z} = {letters[0]} {before}{bias}", f"{a} = {z}" if linear else f"{a} = σ({z})", symbol("δ", "", above)]
+def _dense(layer: Dense, letters: dict[str, str]) -> str:
+    """The weights, as they multiply what comes in."""
+    w = letters.get("w", "w")
+    return f"({w})<SUP>T</SUP>" if isinstance(layer.weights, Transposed) else w
+
+
+def _plus(letters: dict[str, str]) -> str:
+    return f" + {letters['b']}" if "b" in letters else ""
+
+
+def _activated(layer: Neurons, a: str, z: str) -> str:
+    return f"{a} = {z}" if str(layer.sigma) == "identity" else f"{a} = σ({z})"
 
 
 def _letter(name: str) -> tuple[str, str]:

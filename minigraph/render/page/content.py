@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
+from ...diagnose import KINDS, Finding
+from ...graph import Graph
 from ...layer import Node
 from ...results import Results
 from ...summary import kind_of, one_line, shapes_of
@@ -14,9 +16,23 @@ from .equations import Equations, words_of
 from .figures import Figures, Steps
 
 
-def content(
-    run: Results, boxes: Mapping[Node, str] | None, lines: Mapping[Edge, str] | None
-) -> tuple[dict[str, Any], Arrays]:
+class Places(NamedTuple):
+    """Where nodes and edges are drawn: ids of boxes and lines, and which of how many repetitions a node is in."""
+
+    boxes: Mapping[Node, str] | None
+    lines: Mapping[Edge, str] | None
+    repeats: Mapping[Node, tuple[int, int]]
+
+    def box(self, node: Node) -> str | None:
+        """The id of what stands for a node; None where nothing does."""
+        return f"n{node.id}" if self.boxes is None else self.boxes.get(node)
+
+    def line(self, edge: Edge) -> str | None:
+        """The id of what stands for an edge; None where nothing does."""
+        return f"e{edge.source.id}-{edge.target.id}-{edge.slot}" if self.lines is None else self.lines.get(edge)
+
+
+def content(run: Results, places: Places, findings: Iterable[Finding]) -> tuple[dict[str, Any], Arrays]:
     """What is shown, and the arrays that figures refer to by number."""
     graph, steps, arrays, equations = run.graph, Steps(run), Arrays(run.m), Equations(run.graph)
     figures, number = Figures(run, steps, arrays, equations), {node: i for i, node in enumerate(graph.nodes)}
@@ -31,7 +47,8 @@ def content(
                 "name": one_line(node.name),
                 "kind": kind_of(node, node in targets),
                 "shapes": shapes_of(node),
-                "box": f"n{node.id}" if boxes is None else boxes.get(node),
+                "box": places.box(node),
+                "repeat": places.repeats.get(node),
                 "forward": steps.forward.get(node),
                 "backward": steps.backward.get(node),
                 "ahead": [equation._asdict() for equation in equations.forward(node)],
@@ -45,7 +62,8 @@ def content(
         "m": run.m,
         "mixed": figures.mixed,
         "nodes": nodes,
-        "edges": [[_line(edge, lines), number[edge.source], number[edge.target]] for edge in graph.edges],
+        "edges": [[places.line(edge), number[edge.source], number[edge.target]] for edge in graph.edges],
+        "findings": [_found(finding, graph, number) for finding in findings],
         "steps": _steps(run, steps, number),
         "words": words,
         "note": "" if run.backward_done >= 0 else _FORWARD_ONLY,
@@ -59,8 +77,14 @@ _FORWARD_ONLY = (
 )
 
 
-def _line(edge: Edge, lines: Mapping[Edge, str] | None) -> str | None:
-    return f"e{edge.source.id}-{edge.target.id}-{edge.slot}" if lines is None else lines.get(edge)
+def _found(finding: Finding, graph: Graph, number: Mapping[Node, int]) -> dict[str, Any]:
+    return {
+        "title": KINDS[finding.kind],
+        "alarm": finding.level == "alarm",
+        "nodes": [number[graph[name]] for name in finding.nodes],
+        "evidence": finding.evidence,
+        "remedy": finding.remedy,
+    }
 
 
 def _steps(run: Results, steps: Steps, number: Mapping[Node, int]) -> list[dict[str, Any]]:

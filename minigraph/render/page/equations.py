@@ -36,13 +36,14 @@ class Equations:
         self.targets = set(graph.targets)
 
     def letter(self, letter: str, node: Node) -> str:
-        """A letter with the node's superscript, as a part of MathML."""
+        """A letter or a Param's name with the node's superscript, as a part of MathML: w_q is w with subscript q."""
         superscript = self.symbols[node]
         known = self.symbols.is_numbered(node)
         mark = f"<mn>{superscript}</mn>" if known else f"<mtext>{_safe(superscript)}</mtext>"
-        letter = _GREEK.get(letter, letter)
-        base = f"<mi>{letter}</mi>" if len(letter) == 1 else f"<mtext>{_safe(letter)}</mtext>"
-        return f"<msup>{base}<mrow>{mark}</mrow></msup>"
+        letter, below = _parted(letter)
+        if not below:
+            return f"<msup>{_symbol(letter)}<mrow>{mark}</mrow></msup>"
+        return f"<msubsup>{_symbol(letter)}{_symbol(below)}<mrow>{mark}</mrow></msubsup>"
 
     def slope(self, letter: str, node: Node, cost: str = "<mi>C</mi>") -> str:
         """∂C by ∂ of a letter, as a part of MathML."""
@@ -176,6 +177,16 @@ _OPEN, _CLOSE = '<mo stretchy="false">(</mo>', '<mo stretchy="false">)</mo>'
 def _safe(name: str) -> str:
     name = one_line(name)
     return html.escape(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…")
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """A Param's letter and its subscript: γ for gamma, w and q for w_q."""
+    letter, _, below = name.partition("_")
+    return (_GREEK.get(letter, letter), below) if letter else (name, "")
+
+
+def _symbol(name: str) -> str:
+    return f"<mi>{html.escape(name)}</mi>" if len(name) == 1 else f"<mtext>{_safe(name)}</mtext>"
 
 
 def _call(function: str, argument: str) -> str:

@@ -96,11 +96,11 @@ function index(shown, k) {
 }
 
 const PALETTES = {
-  light: { zero: [247, 247, 247], plus: [[247, 163, 92], [140, 45, 4]], minus: [[107, 174, 214], [8, 48, 107]], odd: [200, 0, 120] },
-  dark: { zero: [30, 36, 46], plus: [[190, 92, 22], [255, 214, 165]], minus: [[38, 104, 168], [176, 218, 255]], odd: [255, 64, 160] },
+  light: { zero: [247, 247, 247], plus: [[107, 174, 214], [8, 48, 107]], minus: [[247, 163, 92], [140, 45, 4]], odd: [200, 0, 120] },
+  dark: { zero: [30, 36, 46], plus: [[38, 104, 168], [176, 218, 255]], minus: [[190, 92, 22], [255, 214, 165]], odd: [255, 64, 160] },
 };
 
-/** The color of x on a scale that ends at ±top: blue below 0, orange above. */
+/** The color of x on a scale that ends at ±top: blue above 0, orange below, as in drawings of neurons. */
 function color(x, top) {
   const palette = PALETTES[document.documentElement.dataset.theme];
   if (!Number.isFinite(x)) return palette.odd;
@@ -108,6 +108,17 @@ function color(x, top) {
   const ramp = [palette.zero, ...(x < 0 ? palette.minus : palette.plus)];
   const [from, to, rest] = part < 0.5 ? [ramp[0], ramp[1], 2 * part] : [ramp[1], ramp[2], 2 * part - 1];
   return from.map((channel, i) => Math.round(channel + rest * (to[i] - channel)));
+}
+
+const LARGEST = 28; // pixels of a cell at most
+const HIGHEST = { picture: 196, tiles: 300, map: 280 }; // pixels of what is drawn
+
+/** From how many pixels to how many a heat map is to be wide: from cells that one sees to the largest ones. */
+function widths({ tiles, rows, cols }, picture) {
+  if (picture) return [0, 0];
+  if (tiles > 1) return [Math.min(tiles * (cols * 16 + 3), 420), tiles * (cols * LARGEST + 3)];
+  const cell = Math.min(HIGHEST.map / rows, LARGEST);
+  return [cols * Math.min(cell, rows > 1 ? 16 : 10), cols * cell];
 }
 
 /** The sizes of cells and where each tile stands, for a width and a height at most. */
@@ -121,7 +132,7 @@ function geometry({ tiles, rows, cols }, width, height) {
   }
   const fine = devicePixelRatio || 1;
   const whole = (size) => (size >= 1 ? Math.floor(size * fine) / fine : size);
-  const size = Math.min(best.size, 22);
+  const size = Math.min(best.size, LARGEST);
   // of long and thin arrays, cells are stretched, else nobody would see them
   const wide = whole(tiles > 1 ? size : Math.max(size, Math.min(6, width / cols)));
   const tall = whole(tiles > 1 ? size : Math.max(size, Math.min(6, height / rows), rows === 1 ? Math.min(14, height) : 0));
@@ -154,7 +165,7 @@ function heatMap(shown, { tile, picture, top, label, tell }) {
   function draw() {
     const style = getComputedStyle(canvas.parentElement);
     const width = canvas.parentElement.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-    place = geometry(lies, Math.max(width, 40), form ? 196 : lies.tiles > 1 ? 300 : 220);
+    place = geometry(lies, Math.max(width, 40), form ? HIGHEST.picture : lies.tiles > 1 ? HIGHEST.tiles : HIGHEST.map);
     const { wide, tall, across, step, box, fine } = place;
     Object.assign(canvas.style, { width: `${box[0]}px`, height: `${box[1]}px` });
     for (const one of [canvas, base]) [one.width, one.height] = box.map((length) => Math.max(1, Math.round(length * fine)));
@@ -244,5 +255,5 @@ function heatMap(shown, { tile, picture, top, label, tell }) {
     show();
     read(cursor, true);
   });
-  return { canvas, draw };
+  return { canvas, draw, widths: widths(lies, form) };
 }

@@ -12,7 +12,7 @@ function go(step, node = null) {
 
 function note() {
   if (!/^(file|https?):$/.test(location.protocol)) return; // in a notebook's frame there is no address to change
-  history.replaceState(null, "", `#step=${at}${content.m > 1 && which >= 0 ? `&example=${which}` : ""}`);
+  history.replaceState(null, "", `#step=${at}${content.m > 1 ? `&example=${which < 0 ? "mean" : which}` : ""}`);
 }
 
 function show() {
@@ -52,13 +52,13 @@ $("slider").style.setProperty("--turn", `${(100 * (turn < 0 ? steps.length : tur
 $("slider").addEventListener("input", () => go(Number($("slider").value)));
 
 $("choice").hidden = content.m === 1;
-$("example").append(new Option(`mean of ${content.m} examples`, -1), ...Array.from({ length: content.examples }, (_, i) => new Option(`example ${i}`, i)));
+$("example").append(...Array.from({ length: content.examples }, (_, i) => new Option(`example ${i}`, i)), new Option(`mean of all ${content.m}`, -1));
 $("example").addEventListener("change", () => { which = Number($("example").value); go(at, chosen); });
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
   const keys = { ArrowLeft: moves.back, ArrowRight: moves.next, Home: moves.first, End: moves.last, "/": () => $("search").focus() };
-  Object.assign(keys, { "+": () => zoom(1.3), "=": () => zoom(1.3), "-": () => zoom(1 / 1.3), 0: () => look(whole()) });
+  Object.assign(keys, { "+": () => zoom(1.3), "=": () => zoom(1.3), "-": () => zoom(1 / 1.3), 0: () => look(fit()) });
   if (!event.target.matches("button, summary, [role=application]")) keys[" "] = moves.play;
   const act = keys[event.key];
   if (!act) return;
@@ -69,7 +69,8 @@ document.addEventListener("keydown", (event) => {
 stage.addEventListener("click", (event) => {
   const id = event.target.closest("g.node")?.id;
   const members = nodes.flatMap((node, i) => (id && node.box === id ? [i] : []));
-  if (!drag?.moved && members.length) choose(members.includes(steps[at - 1].node) ? steps[at - 1].node : members[0]);
+  const active = steps[at - 1].node;
+  if (!drag?.moved && members.length) choose(members.includes(active) ? active : members.find((i) => atHand(i, active)));
 });
 
 // ---- search ----
@@ -138,7 +139,18 @@ $("search").addEventListener("keydown", (event) => {
   keys[event.key]();
 });
 
-// ---- training, theme, address ----
+// ---- findings, training, theme, address ----
+
+const alarms = content.findings.filter(({ alarm }) => alarm);
+let met = -1; // the finding seen last
+
+$("findings").hidden = !alarms.length;
+$("findings").append(`⚠ ${alarms.length}`, element("span", { textContent: ` finding${alarms.length > 1 ? "s" : ""}` }));
+$("findings").addEventListener("click", () => {
+  met = (met + 1) % alarms.length;
+  go(at, alarms[met].nodes[0]);
+  $("name").focus();
+});
 
 if (content.frames.length) {
   $("training").hidden = false;
@@ -154,16 +166,18 @@ if (content.frames.length) {
 
 function train() {
   const frame = content.frames[$("frame").value];
-  $("when").textContent = frame?.label ?? "";
+  const on = $("flow").checked;
+  $("training").classList.toggle("on", on);
+  $("when").textContent = on ? frame.label : "not shown: move the slider";
   $("frame").setAttribute("aria-valuetext", frame?.label ?? "");
-  recolor($("flow").checked ? frame : null);
+  recolor(on ? frame : null);
 }
 
 const night = matchMedia("(prefers-color-scheme: dark)");
 
 function dress(dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
-  $("theme").setAttribute("aria-pressed", dark);
+  $("theme").textContent = dark ? "Light" : "Dark"; // what a click leads to
   const next = dark ? (drawings.dark ?? drawings.light) : drawings.light;
   stage.classList.toggle("bright", next === drawings.light);
   stage.style.background = next.paper; // what is beside the drawing looks like what it is drawn on
@@ -183,8 +197,9 @@ new ResizeObserver(() => look([view[0], view[1], view[2], (view[2] * stage.clien
 
 function read() {
   const wish = new URLSearchParams(location.hash.slice(1));
-  const example = Number(wish.get("example") ?? NaN);
-  if (content.m > 1 && example >= 0 && example < content.examples) which = example;
+  const example = wish.get("example");
+  if (example === "mean" && content.m > 1) which = -1;
+  else if (/^\d+$/.test(example) && Number(example) < content.examples) which = Number(example);
   $("example").value = which;
   return Number(wish.get("step")) || 1;
 }

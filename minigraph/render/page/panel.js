@@ -4,16 +4,17 @@ const $ = (id) => document.getElementById(id);
 const { nodes, steps } = content;
 const turn = steps.findIndex((step) => step.back); // how many steps go forward; −1: all
 const toggled = new Map(); // which figures are shown as pictures, or not, against their default
-let at = 1, chosen = steps[0].node, which = content.m > 1 ? -1 : 0;
+let at = 1, chosen = steps[0].node, which = 0; // which example; −1: the mean over the batch, for which BP2 doesn't hold
 let redraws = [];
 
 function showPanel() {
   const node = nodes[chosen], step = steps[at - 1], active = step.node === chosen;
   $("name").textContent = node.name;
-  $("kind").textContent = `${node.kind} · ${node.shapes}`;
+  $("kind").textContent = `${node.kind} · ${node.shapes}${node.repeat ? ` · ${node.repeat.join(" of ")} in one box` : ""}`;
   $("jumps").replaceChildren(...jumps(node));
   const back = active ? step.back : node.backward <= at && node.backward > 0;
   $("equations").replaceChildren(...equations(node, back), ...words(node));
+  $("verdicts").replaceChildren(...verdicts(chosen));
   const order = back ? ["backward", "weights", "forward"] : ["forward", "weights", "backward"];
   redraws = [];
   $("figures").replaceChildren(...order.map((group) => section(node, group)).filter(Boolean));
@@ -36,6 +37,23 @@ function equations(node, back) {
     formula.innerHTML = math; // MathML made at export, with every name in it escaped; the page's policy runs no other script
     return element("p", { className: "equation" }, element("b", { textContent: tag }), formula, element("span", { textContent: words }));
   });
+}
+
+/** Findings that begin at a node, with the evidence and what to try; of others that concern it or its box, where they begin. */
+function verdicts(chosen) {
+  const near = (i) => i === chosen || (nodes[i].box && nodes[i].box === nodes[chosen].box);
+  return content.findings.filter((finding) => finding.nodes.includes(chosen) || near(finding.nodes[0])).map(({ title, alarm, nodes: [first], evidence, remedy }) => {
+    const made = element("div", { className: alarm ? "verdict alarm" : "verdict" }, element("b", { textContent: alarm ? `⚠ ${title}` : `Note: ${title}` }));
+    if (first === chosen) made.append(`: ${evidence}.`, element("p", { textContent: `Try: ${remedy}.` }));
+    else made.append(", see ", toNode(first));
+    return made;
+  });
+}
+
+function toNode(i) {
+  const button = element("button", { type: "button", textContent: nodes[i].name });
+  button.addEventListener("click", () => { go(at, i); $("name").focus(); });
+  return button;
 }
 
 function words(node) {
@@ -93,6 +111,9 @@ function card(node, figure, key, shared) {
   const label = `${figure.name} of ${node.name}, ${figure.label}, ${size}: ${said}; arrow keys read its numbers`;
   const map = heatMap(shown, { tile: on && figure.rows ? figure.rows.form : null, picture: on ? figure.image : null, top, label, tell });
   redraws.push(map.draw);
+  const [least, most] = map.widths;
+  made.style.setProperty("--least", `${least + 22}px`); // with the card's padding
+  made.style.setProperty("--most", `${most + 22}px`);
   idle();
   made.append(element("div", { className: "map" }, map.canvas), readout);
   if (odd) made.append(element("p", { className: "odd", textContent: `${odd} of ${shown.values.length} not finite` }));

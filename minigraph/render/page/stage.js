@@ -1,4 +1,4 @@
-// The drawing: zoom, pan, what is marked in it at a step, and the colors of the gradient flow over training.
+// The drawing: zoom and pan.
 
 const SPACE = "http://www.w3.org/2000/svg";
 const stage = document.getElementById("stage");
@@ -37,18 +37,29 @@ function look(to) {
   drawing.setAttribute("viewBox", view.join(" "));
 }
 
-/** The view that has the stage's proportions and the whole drawing in it. */
-function whole() {
-  const [x, y, width, height] = drawing.whole;
-  const { clientWidth, clientHeight } = stage;
-  const scale = Math.min(clientWidth / width, clientHeight / height, 1.6);
-  const [w, h] = [clientWidth / scale, clientHeight / scale];
-  return [x - (w - width) / 2, y - (h - height) / 2, w, h];
+const LEGIBLE = 0.3; // smaller than this part of its size, a drawing is a hairline or a cloud of dots
+
+/** The view that has the whole drawing in it, or, of one far too long for the stage, its whole width or height. */
+function fit() {
+  const [, , width, height] = drawing.whole;
+  const scales = [stage.clientWidth / width, stage.clientHeight / height];
+  const least = Math.min(...scales, 1.6);
+  const scale = least < LEGIBLE ? Math.min(Math.max(...scales, LEGIBLE), 1) : least;
+  const [x, y] = view ? [view[0] + view[2] / 2, view[1] + view[3] / 2] : [0, 0];
+  return around(x, y, stage.clientWidth / scale, stage.clientHeight / scale);
+}
+
+/** A view of a size, with a point as near to its middle as goes without showing what is beside the drawing. */
+function around(x, y, width, height) {
+  const [left, top, allWide, allHigh] = drawing.whole;
+  const within = (at, length, from, all) => (length < all ? Math.min(Math.max(at - length / 2, from), from + all - length) : from - (length - all) / 2);
+  return [within(x, width, left, allWide), within(y, height, top, allHigh), width, height];
 }
 
 /** At first, all of it, or as much as can be read of a large one. */
 function begin() {
-  look(whole());
+  view = null;
+  look(fit());
   const scale = stage.clientWidth / view[2];
   if (scale < 0.55) zoom(0.8 / scale);
 }
@@ -77,9 +88,7 @@ function follow(group) {
   const [left, top, wide, high] = view;
   const seen = x > left && y > top && x + width < left + wide && y + height < top + high;
   if (seen) return;
-  const [fromX, fromY, allWide, allHigh] = drawing.whole;
-  const within = (start, length, from, all) => (length < all ? Math.min(Math.max(start, from), from + all - length) : from - (length - all) / 2);
-  const to = [within(x + width / 2 - wide / 2, wide, fromX, allWide), within(y + height / 2 - high / 2, high, fromY, allHigh)];
+  const to = around(x + width / 2, y + height / 2, wide, high);
   const began = performance.now();
   const frame = (now) => {
     const part = reduced.matches ? 1 : Math.min((now - began) / 220, 1);
@@ -121,77 +130,4 @@ stage.addEventListener("keydown", (event) => {
 });
 document.getElementById("closer").addEventListener("click", () => zoom(1.3));
 document.getElementById("farther").addEventListener("click", () => zoom(1 / 1.3));
-document.getElementById("fit").addEventListener("click", () => look(whole()));
-
-// ---- what is marked ----
-
-/** What stands for each box of the drawing: its group, its nodes, its place, and a δ that shows once there is one. */
-function boxes() {
-  if (drawing.boxes) return drawing.boxes;
-  const members = new Map();
-  content.nodes.forEach(({ box }, i) => members.set(box, [...(members.get(box) ?? []), i]));
-  drawing.boxes = [...members].filter(([id]) => drawn(id)).map(([id, inside]) => ({ group: drawn(id), inside, place: drawn(id).getBBox() }));
-  for (const box of drawing.boxes) {
-    box.badge = shape("g", { class: "badge", transform: `translate(${box.place.x + box.place.width + 2} ${box.place.y - 1})` });
-    const letter = shape("text", { "text-anchor": "middle", y: 3.4 });
-    letter.textContent = "δ";
-    box.badge.append(shape("circle", { r: 7.5 }), letter);
-  }
-  drawing.marks.append(...drawing.boxes.map((box) => box.badge));
-  return drawing.boxes;
-}
-
-/** Show a step: boxes not reached are faint, those with an error bear a δ, the active one and its edges light up. */
-function light(at, chosen) {
-  const { nodes, edges, steps } = content;
-  const active = steps[at - 1];
-  const reached = (i) => nodes[i].forward && nodes[i].forward <= at;
-  drawing.marks.querySelectorAll("rect").forEach((halo) => halo.remove());
-  for (const { group, inside, place, badge } of boxes()) {
-    group.classList.toggle("faint", !inside.some(reached));
-    badge.classList.toggle("there", inside.some((i) => nodes[i].backward && nodes[i].backward <= at));
-    if (inside.includes(active.node)) halo(place, active.back ? "back" : "ahead");
-    else if (inside.includes(chosen)) halo(place, "chosen");
-  }
-  const lit = new Map();
-  for (const i of active.out) lit.set(edges[i][0], "sent");
-  for (const i of active.in) lit.set(edges[i][0], active.back ? "came" : "ahead");
-  const carrying = new Set(edges.filter(([, source, target]) => reached(source) && nodes[target].forward).map(([id]) => id));
-  for (const [id] of edges) {
-    const line = drawn(id);
-    if (!line) continue;
-    for (const kind of ["ahead", "came", "sent"]) line.classList.toggle(kind, lit.get(id) === kind);
-    line.classList.toggle("faint", !lit.has(id) && !carrying.has(id));
-  }
-  const group = drawn(nodes[chosen].box);
-  if (group) follow(group);
-}
-
-function halo({ x, y, width, height }, kind) {
-  drawing.marks.prepend(shape("rect", { class: kind, x: x - 4, y: y - 4, width: width + 8, height: height + 8, rx: 9 }));
-}
-
-/** Color the edges as in a frame of the gradient flow; null gives them their own colors back. */
-function recolor(frame) {
-  drawing.querySelectorAll(".flowing, .still").forEach((line) => {
-    line.classList.remove("flowing", "still");
-    line.removeAttribute("style");
-  });
-  drawing.querySelector(".sizes")?.remove();
-  if (!frame) return;
-  const sizes = drawing.querySelector("g").appendChild(shape("g", { class: "sizes" }));
-  for (const [id] of content.edges) {
-    const line = drawn(id);
-    if (!line) continue;
-    const [ink, width, size] = frame.lines[id] ?? [];
-    line.classList.add(ink ? "flowing" : "still");
-    if (!ink) continue;
-    line.style.setProperty("--flow", ink);
-    line.style.setProperty("--wide", `${width}px`);
-    const path = line.querySelector("path");
-    const { x, y } = path.getPointAtLength(path.getTotalLength() / 2);
-    const label = shape("text", { x, y: y - width / 2 - 3, "text-anchor": "middle" });
-    label.textContent = size;
-    sizes.append(label);
-  }
-}
+document.getElementById("fit").addEventListener("click", () => look(fit()));
