@@ -10,7 +10,7 @@ from test_scene import transformer
 
 import minigraph as mg
 from minigraph.costs import Quadratic
-from minigraph.errors import GraphError, NotComputedError, RenderError
+from minigraph.errors import GraphError, LayoutTimeout, NotComputedError, RenderError
 from minigraph.layers import Dense
 from minigraph.measures import shown
 from minigraph.render.scene import Scene
@@ -103,6 +103,28 @@ def test_a_long_training_shows_some_of_its_steps(tmp_path):
     assert text.count('"label":"step ') == 60
     assert '"label":"step 1, ' in text
     assert '"label":"step 200, ' in text
+
+
+def test_each_node_and_edge_is_lit_on_what_stands_for_it(tmp_path):
+    g = transformer(3)
+    rng = np.random.default_rng(0)
+    run = g.forward(tokens=rng.integers(0, 20, (2, 5)), label=rng.integers(0, 20, (2, 5)))
+    text = run.explore(tmp_path / "made.html", fold=True).read_text(encoding="utf-8")
+    content = json.loads(re.search('<script id="content" type="application/json">(.*?)</script>', text, re.DOTALL)[1])
+    scene = Scene(g, View(fold=True))
+    line = {edge: line.id for line in scene.lines for edge in line.edges}
+    assert [node["box"] for node in content["nodes"]] == [scene.box[node].id for node in g.nodes]
+    assert [edge[0] for edge in content["edges"]] == [line.get(edge) for edge in g.edges]
+
+
+def test_a_page_that_takes_too_long_is_not_one_of_another_drawing(dot, no_wheel, folder):
+    dot("time.sleep(9)")
+    g = mg.Sequential(3, *[Dense(3) for _ in range(4)], cost=Quadratic(), seed=0)
+    run = g.forward(x=np.ones((1, 3)), t=np.ones((1, 3))).backward()
+    with pytest.raises(LayoutTimeout) as caught:
+        run.explore(folder / "page.html", timeout=0.3)
+    assert "folded" not in str(caught.value)
+    assert list(folder.iterdir()) == []
 
 
 def test_what_is_refused(tmp_path):

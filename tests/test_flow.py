@@ -5,16 +5,17 @@ import re
 
 import numpy as np
 import pytest
-from test_drawing import ran, ran_many, scale_of, statements, text_of, two_towers
-from test_scene import transformer
+from test_drawing import header, ran, ran_many, scale_of, statements, text_of, two_towers
+from test_scene import nested, transformer
 from wirings import wired
 
 import minigraph as mg
-from minigraph.costs import Quadratic
+from minigraph.costs import L2, Quadratic, TripletMargin
 from minigraph.errors import GraphError, NotComputedError
-from minigraph.layers import Add, Dense, Identity
+from minigraph.layers import Add, Dense, Flatten, Identity, LSTMCell, StopGradient
 from minigraph.measures import rms, shown
 from minigraph.render.flow import frames
+from minigraph.render.scale import Learning
 from minigraph.render.scene import Scene
 from minigraph.render.style import STYLE
 from minigraph.render.view import View
@@ -113,6 +114,161 @@ def test_numbers_are_there_on_demand_and_left_out_where_there_are_many():
     assert sum("label" in look for id, look in looks(long.picture(numbers=True)).items() if id[0] == "e") == 130
 
 
+def test_where_a_block_uses_a_value_only_what_came_back_is_summed():
+    block = mg.Graph("block", seed=1)
+    x = block.input("x", 3)
+    block.add(Add(), block.add(Dense(3, "tanh"), x, name="f"), block.add(StopGradient(), x), name="sum")
+    g = mg.Graph("outer", seed=0)
+    h = g.add(Dense(3, "tanh"), g.input("x", 3), name="h")
+    g.cost(Quadratic(), g.add(block, h, name="block"))
+    run = swept(g)
+    look = looks(run.picture(depth=0))[f"e{h.id}-{g['block/f'].id}-0"]
+    assert label(look) == shown(rms(run.edge("h", "block/f").grad))
+    assert "slot" not in look["tooltip"]
+
+
+def test_a_value_from_outside_has_a_number_for_each_repetition():
+    g = mg.Graph("outside", seed=0)
+    bias = g.add(Dense(3), g.input("y", 3), name="bias")
+    h = g.input("x", 3)
+    for i in range(4):
+        h = g.add(Add(), g.add(Dense(3, "tanh"), h, name=f"h{i}"), bias, name=f"sum{i}")
+    g.cost(Quadratic(), h)
+    run = swept(g)
+    look = looks(run.picture(fold=True))[f"e{bias.id}-{g['sum0'].id}-1"]
+    assert label(look) == " … ".join(shown(rms(run.edge("bias", f"sum{i}").grad)) for i in (0, 3))
+
+
+def test_a_value_of_each_repetition_has_a_number_of_its_own():
+    g = mg.Graph("unrolled", seed=0)
+    g.cost(Quadratic(), mg.blocks.unroll(LSTMCell(4), g.input("x", (6, 3))))
+    run = swept(g)
+    look = looks(run.picture(fold=True))[f"e{g['cell_1'].id}-{g['stack'].id}-1"]
+    assert label(look) == " … ".join(shown(rms(run.edge(f"cell_{i}", "stack").grad)) for i in (1, 5))
+
+
+def test_repetitions_that_all_say_the_same_say_it_once():
+    g = mg.Sequential(3, *[layer for _ in range(3) for layer in (Identity(), Flatten())], cost=Quadratic(), seed=0)
+    g.output("flatten_2")
+    run = g.forward(x=np.ones((2, 3)), t=np.zeros((2, 3)))
+    run.backward(wrt="x")
+    look = looks(run.picture(fold=True))[f"e{g['identity'].id}-{g['flatten'].id}-0"]
+    assert label(look) == "1.00"
+
+
+def test_a_repetition_without_a_gradient_counts_in_the_width_of_the_line():
+    layers = [layer for _ in range(3) for layer in (Dense(2), Identity())]
+    g = mg.Sequential(2, *layers, cost=Quadratic(), seed=0)
+    g["dense_1"].layer.w.value.fill(0.0)
+    run = swept(g)
+    look = looks(run.picture(fold=True))[f"e{g['dense'].id}-{g['identity'].id}-0"]
+    sizes = [rms(run.edge(*edge).grad) for edge in run.graph.edges if isinstance(edge.target.layer, Identity)]
+    assert sizes[0] == 0
+    assert label(look) == f"0 … {shown(sizes[2])}"
+    assert "arrowtail" not in look
+    cost = rms(run.edge("identity_2", "quadratic").grad)
+    decades = math.log10(math.sqrt(np.mean(np.square(sizes))) / cost)
+    assert float(look["penwidth"]) == pytest.approx(STYLE.thick + decades * (STYLE.thick - STYLE.thin) / 5, abs=1e-3)
+
+
+def filled(ratio):
+    return Learning(STYLE).color(ratio)
+
+
+def test_what_has_no_ratio_is_not_filled():
+    g = mg.Graph("ratios", seed=0)
+    h = g.add(Dense(3, weights="zeros", name="zero"), g.input("x", 3))
+    g.cost(Quadratic(), g.add(Dense(3, name="y"), h))
+    g.cost(L2(0.1, "*.w"), name="small")
+    run = swept(g)
+    drawn = looks(run.picture())
+    fills = {name: drawn[f"n{g[name].id}"]["fillcolor"] for name in ("zero", "y", "small")}
+    assert {name for name, fill in fills.items() if fill == STYLE.paper} == {"small"}
+    assert fills["zero"] == STYLE.learning[-1]  # where w is 0 the ratio is ∞
+    decay = 0.1 * np.linalg.norm(g["y"].layer.w.value)
+    assert label(drawn[f"n{g['small'].id}"]).split("‖")[2].split() == [shown(decay)]
+
+
+def test_only_weights_with_a_gradient_count_in_the_ratio_of_a_block():
+    block = mg.Sequential(3, Dense(3, "tanh", name="warm"), Dense(3, "tanh", frozen=True, name="cold"), name="block")
+    g = mg.Graph("outer", seed=0)
+    g.cost(Quadratic(), g.add(block, g.input("x", 3), name="block"))
+    run = swept(g)
+    params = g["block/warm"].layer.params.values()
+    norms = [
+        math.hypot(*(np.linalg.norm(x) for x in xs))
+        for xs in ([run.grad(p) for p in params], [p.value for p in params])
+    ]
+    box = looks(run.picture(depth=0))[f"n{g['block/warm'].id}"]
+    assert box["fillcolor"] == filled(norms[0] / norms[1])
+
+
+def test_lines_say_what_they_are_relative_to_and_are_drawn_accordingly():
+    g, feeds = two_towers()
+    run = ran(g, feeds)
+    drawn = looks(run.picture())
+    cost, before = (next(e for e in g.edges if e.target.name == name) for name in ("quadratic", "out"))
+    sizes = [rms(run.edge(*edge).grad) for edge in (cost, before)]
+    first, second = (drawn[f"e{edge.source.id}-{edge.target.id}-{edge.slot}"] for edge in (cost, before))
+    assert first["tooltip"].endswith(f": rms {shown(sizes[0])}, 1.00 of the cost edge")
+    assert second["tooltip"].endswith(f": rms {shown(sizes[1])}, {shown(sizes[1] / sizes[0])} of the cost edge")
+    assert (float(first["penwidth"]), float(first["arrowsize"])) == (STYLE.thick, 0.8)
+    assert 'CELLPADDING="6"' in first["label"]
+    assert f"quadratic to out {shown(sizes[0])}; out to add {shown(sizes[1])}" in run.picture().description
+
+
+@pytest.mark.parametrize(
+    ("change", "there", "missing"),
+    [
+        (
+            None,
+            ["lines: root mean square", "relative to the cost edge", "boxes: norm of ∂C/∂w of this use", "batch of 1,"],
+            [],
+        ),
+        ("forward only", ["no gradient yet", "batch of 1,"], ["lines:", "boxes:", "relative to"]),
+        ("no error", ["lines: root mean square", "boxes: norm of ∂C/∂w of this use"], ["relative to"]),
+        ("not a number", ["lines: root mean square", "not finite"], ["relative to", "boxes:"]),
+    ],
+)
+def test_the_header_explains_only_what_there_is(change, there, missing):
+    g = mg.Sequential(2, Dense(2), cost=Quadratic(), seed=0)
+    run = g.forward(x=np.ones((1, 2)), t=np.zeros((1, 2)))
+    if change in ("no error", "not a number"):
+        target = run["dense"].a if change == "no error" else np.full((1, 2), np.nan)
+        run = g.forward(x=np.ones((1, 2)), t=np.array(target))
+    if change != "forward only":
+        with np.errstate(invalid="ignore"):
+            run.backward()
+    said = header(run.picture().dot)
+    assert [text for text in there if text not in said] == []
+    assert [text for text in missing if text in said] == []
+
+
+def test_the_scale_begins_where_there_is_an_error():
+    g = mg.Sequential(2, *[Dense(2, "tanh") for _ in range(3)], cost=Quadratic(), seed=0)
+    x = np.ones((1, 2))
+    run = g.forward(x=x, t=np.array(g.forward(x=x, t=x)["dense_2"].a))
+    run.backward({"quadratic": None, "dense_1": np.full((1, 2), 0.5)})
+    assert "relative to the error it began with, 0.500" in header(run.picture().dot)
+    g = mg.Graph("triplet", seed=0)
+    tower = Dense(3, "tanh")
+    uses = [tower(g.input(name, 3), name=f"to {name}") for name in ("anchor", "near", "far")]
+    g.cost(TripletMargin(), *uses)
+    run = swept(g)
+    largest = max(rms(run.edge(*edge).grad) for edge in g.edges if edge.target is g.costs[0])
+    assert f"relative to the largest cost edge, {shown(largest)}" in header(run.picture().dot)
+
+
+def test_what_is_not_finite_is_drawn_in_the_color_of_alarms():
+    g = mg.Sequential(2, Dense(2), Dense(2), cost=Quadratic(), seed=0)
+    with np.errstate(invalid="ignore"):
+        run = g.forward(x=np.ones((1, 2)), t=np.full((1, 2), np.nan)).backward()
+    drawn = looks(run.picture(findings=False))
+    assert f'COLOR="{STYLE.alarm}">‖∂C/∂w‖ NaN<' in drawn["n1"]["label"]
+    line = drawn[f"e{g['dense'].id}-{g['dense_1'].id}-0"]
+    assert (line["color"], float(line["penwidth"])) == (STYLE.alarm, STYLE.thick / 2)
+
+
 # ---- findings ----
 
 
@@ -124,7 +280,9 @@ def test_findings_are_marked_where_they_begin():
     assert "⚠ vanishing" in label(box)
     assert box["color"] == STYLE.alarm
     assert found.evidence.partition(" ")[0] in box["tooltip"]
+    assert float(box["penwidth"]) == 2.4
     line = drawn[f"e{first.source.id}-{first.target.id}-{first.slot}"]
+    assert f"; vanishing, {found.node}: {found.evidence[:40]}" in line["tooltip"]
     assert label(line) == f"⚠ {shown(rms(run.edge(*first).grad))}"
     assert sum("⚠" in look.get("label", "") for look in drawn.values()) == 2
     assert "found by run.diagnose()" in run.picture().dot
@@ -148,6 +306,26 @@ def test_a_note_is_no_alarm():
     box = looks(run.picture())[f"n{g['dense'].id}"]
     assert "note: inputs near 0" in label(box)
     assert box["color"] != STYLE.alarm
+    assert "⚠" not in run.picture().dot
+
+
+def test_findings_out_of_the_picture_are_not_explained():
+    run = swept(sigmoids())
+    [found] = [finding for finding in run.diagnose() if finding.kind == "vanishing"]
+    away = run.graph.nodes[-1] if found.node == run.graph.nodes[0].name else run.graph.nodes[0]
+    assert "⚠" not in run.picture(around=away, radius=0).dot
+    assert "found by run.diagnose()" in run.picture(around=found.node, radius=0).dot  # on the box alone
+
+
+def test_findings_of_one_kind_are_said_once_of_a_box():
+    inner = mg.Sequential(3, Dense(8, "relu"), Dense(8, "relu"), name="inner")
+    g = mg.Graph("outer", seed=0)
+    g.cost(Quadratic(), g.add(Dense(1), g.add(inner, g.input("x", 3), name="block")))
+    for name in ("dense", "dense_1"):
+        g[f"block/{name}"].layer.b.value.fill(-100.0)
+    run = swept(g, m=40)
+    assert [finding.kind for finding in run.diagnose()].count("dead") == 2
+    assert label(looks(run.picture(depth=0))[f"n{g['block/dense'].id}"]).count("⚠ dead") == 1
 
 
 # ---- over training ----
@@ -206,7 +384,142 @@ def test_frames_say_how_each_line_looks_at_each_step(trained):
             assert (frame.color, f"{frame.width:.2f}") == (look["color"], f"{float(look['penwidth']):.2f}")
 
 
+def learned(g):
+    rng = np.random.default_rng(2)
+    data = {node.name: rng.random((8, *node.shape)) for node in g.inputs}
+    gradients = mg.GradientHistory()
+    mg.fit(g, data, epochs=2, batch_size=8, optimizer=mg.SGD(0.1), watch=[gradients], progress=False)
+    return gradients
+
+
+@pytest.mark.parametrize(("direction", "order"), [("right", ["s2", "s1"]), ("down", ["s1", "s2"])])
+def test_steps_are_in_the_order_in_which_graphviz_draws_them(direction, order):
+    dot = learned(sigmoids(2)).picture([1, 2], direction=direction).dot
+    assert [id for id in re.findall(r"\bid=(\S+)", dot) if id in order] == order
+
+
+def test_boxes_for_several_nodes_show_the_gradients_of_a_step_together():
+    gradients = learned(nested())
+    g = gradients.places.graph
+    norms = {}
+    for use, size in gradients.grads(2).items():
+        norms.setdefault((use.node.block[0], use.name), []).append(size.norm)
+    blocks = looks(gradients.picture([2], depth=0))
+    uses = looks(gradients.picture([2], merge=True))
+    for name in ("first", "second"):
+        box = blocks[f"s2-n{g[f'{name}/core/a'].id}"]
+        together = math.hypot(*norms[name, "w"], *norms[name, "b"])
+        assert f"‖∂C/∂θ‖ {shown(together)}" in label(box)
+        params = {use.param for use in gradients.grads(2) if use.node.block[:1] == (name,)}
+        weights = math.hypot(*(gradients.weight(param)[1] for param in params))
+        assert box["fillcolor"] == filled(together / weights)
+    mix = gradients.grad(g["first/mix"].layer.w)[1]  # of the sum over both uses
+    assert f"‖∂C/∂w‖ {shown(mix)}" in label(uses[f"s2-n{g['first/mix'].id}"])
+    assert re.findall(r" id=(?:\S+-)?(b\d+)", gradients.picture([1, 2]).dot) == [
+        f"b{i}" for i in (1, 2, 3, 4, 6, 7, 8, 9)
+    ]
+    assert len(re.findall(r" id=\"?s\d-b\d", gradients.picture([1, 2]).dot)) == 8
+
+
+def test_a_line_of_several_edges_shows_the_sizes_of_a_step():
+    gradients = learned(
+        mg.Sequential(3, *[layer for _ in range(3) for layer in (Dense(3), Identity())], cost=Quadratic())
+    )
+    g = gradients.places.graph
+    sizes = [gradients.edge(f"dense{end}", f"identity{end}")[0] for end in ("", "_1", "_2")]
+    line = looks(gradients.picture([1], fold=True))[f"s1-e{g['dense'].id}-{g['identity'].id}-0"]
+    assert label(line) == f"{shown(sizes[0])} … {shown(sizes[2])}"
+
+
+def test_a_frozen_layer_shows_no_gradient_of_a_step():
+    gradients = learned(mg.Sequential(3, Dense(3, name="warm"), Dense(3, frozen=True, name="cold"), cost=Quadratic()))
+    drawn = looks(gradients.picture([1]))
+    said = {name: label(drawn[f"s1-n{gradients.places.graph[name].id}"]) for name in ("warm", "cold")}
+    assert "‖" in said["warm"]
+    assert said["cold"].endswith("12 params, frozen")
+
+
 # ---- states ----
+
+
+def states(run, *names, **view):
+    """What is said of the states of some boxes."""
+    drawn = looks(run.picture(**view))
+    known = ("no gradient yet", "no path for a gradient", "not asked for", "not part of this run")
+    return {name: [said for said in known if said in label(drawn[f"n{run.graph[name].id}"])] for name in names}
+
+
+def test_boxes_with_weights_say_why_there_is_no_gradient():
+    g, feeds = two_towers()
+    g.cost(L2(0.1, "*.w"), name="small")
+    assert states(g.forward(feeds), "out", "small", "quadratic", "concat") == {
+        "out": ["no gradient yet"], "small": ["no gradient yet"], "quadratic": [], "concat": [],
+    }  # fmt: skip
+    part = g.forward({name: feeds[name] for name in ("left", "right")}, until="dense_1")
+    assert states(part, "dense_1", "out") == {"dense_1": ["no gradient yet"], "out": []}
+    left = looks(part.picture())[f"e{g['dense_1'].id}-{g['add'].id}-0"]
+    assert left["tooltip"] == "dense_1 → add, slot 0: not part of this run"
+    assert states(ran_many(), "frozen", "dead", "use 0") == {
+        "frozen": [], "dead": ["no path for a gradient"], "use 0": [],
+    }  # fmt: skip
+
+
+def test_a_block_has_the_best_state_of_its_nodes():
+    block = mg.Graph("block", seed=1)
+    x = block.input("x", 3)
+    block.add(Dense(3), x, name="dead")
+    block.output(block.add(Identity(), x, name="same"))
+    g = mg.Graph("outer", seed=0)
+    g.cost(Quadratic(), g.add(block, g.add(Dense(3), g.input("x", 3)), name="block"))
+    g.warned = g.edition
+    run = swept(g)
+    assert states(run, "block/dead") == {"block/dead": ["no path for a gradient"]}
+    assert states(run, "block/dead", depth=0) == {"block/dead": []}
+    assert looks(learned(g).picture([1], depth=0))[f"s1-n{g['block/dead'].id}"]["color"] != STYLE.faint
+
+
+@pytest.mark.parametrize(
+    ("until", "faded"), [("first/core/a", ["second"]), ("second/core/a", []), ("x", ["first", "second"])]
+)
+def test_a_block_of_which_any_node_ran_is_not_faded(until, faded):
+    g = nested()
+    drawn = looks(g.forward({"x": np.ones((2, 3))}, until=until).picture(depth=0))
+    assert [
+        name for name in ("first", "second") if drawn[f"n{g[f'{name}/core/a'].id}"]["color"] == STYLE.faint
+    ] == faded
+
+
+def test_a_block_is_not_faded_where_its_first_node_did_not_run():
+    block = mg.Graph("block", seed=1)
+    late, early = block.input("late", 3), block.input("early", 3)
+    block.output(block.add(Identity(), late, name="first"), block.add(Identity(), early, name="second"))
+    g = mg.Graph("outer", seed=0)
+    g.add(block, g.input("late", 3), g.input("early", 3), name="block")
+    drawn = looks(g.forward({"early": np.ones((2, 3))}, until="block/second").picture(depth=0))
+    assert drawn[f"n{g['block/first'].id}"]["color"] != STYLE.faint
+
+
+def test_a_cost_that_the_forward_sweep_did_not_reach_has_no_c():
+    g = mg.Sequential(2, Dense(2, name="y"), cost=Quadratic(), seed=0)
+
+    def stop(node, record):
+        if node.name == "y":
+            raise KeyboardInterrupt
+
+    run = mg.Run(g)
+    with pytest.raises(KeyboardInterrupt):
+        run.forward(x=np.ones((1, 2)), t=np.ones((1, 2)), observe=stop)
+    assert "cost not computed" in header(run.picture().dot)
+    assert "C =" not in run.picture().dot
+
+
+def test_costs_drawn_as_one_box_show_no_c_of_one_of_them():
+    g = mg.Graph("alike", seed=0)
+    h = g.add(Dense(2), g.input("x", 2))
+    for i in range(3):
+        g.cost(Quadratic(), h, target="t", name=f"C{i}")
+    drawn = looks(swept(g).picture(fold=True))
+    assert label(drawn[f"n{g['C0'].id}"]).split() == ["C0", "…", "C2", "×3", "∥", "Quadratic", "2", "+", "2", "→", "1"]
 
 
 def test_a_line_that_was_not_run_is_told_from_one_without_a_path():

@@ -1,18 +1,34 @@
 """What a drawing has boxes, lines and frames for: collapsed blocks, folded repetitions, merged uses, parts."""
 
+import ast
 import itertools
+import re
 from collections import Counter
 
 import numpy as np
 import pytest
-from test_drawing import network_dot
+from test_drawing import header, network_dot, statements
 from wirings import ROWS, wired
 
 import minigraph as mg
-from minigraph.costs import Quadratic, SoftmaxCrossEntropy
+from minigraph.costs import L2, Quadratic, SoftmaxCrossEntropy
 from minigraph.errors import GraphError
-from minigraph.layers import Add, Concat, Dense, Dropout, Embedding, Identity, LayerNorm, LSTMCell, Multiply
+from minigraph.layers import (
+    Add,
+    Concat,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    Identity,
+    LayerNorm,
+    LSTMCell,
+    MaxPool2D,
+    Multiply,
+    StopGradient,
+)
 from minigraph.render.scene import Box, Frame, Scene
+from minigraph.render.style import STYLE
 from minigraph.render.view import View, view_of
 
 VIEWS = {
@@ -120,6 +136,12 @@ def test_collapsed_blocks(options, expected):
     assert outline(Scene(nested(), View(**options)).root) == expected
 
 
+def test_a_block_may_be_named_like_a_pattern():
+    g = mg.Graph("named", seed=0)
+    g.add(mg.Sequential(3, Dense(3), name="block"), g.input("x", 3), name="a[0]*")
+    assert outline(Scene(g, View(collapse="a[0]*")).root) == ["x", "a[0]*"]
+
+
 def test_depth_beyond_the_deepest_block_changes_nothing():
     assert network_dot(nested(), depth=2) == network_dot(nested())
 
@@ -191,6 +213,58 @@ def test_steps_of_an_unrolled_cell_fold_but_the_first_that_has_no_state():
 )  # fmt: skip
 def test_what_folds_in_a_chain(layers, expected):
     assert outline(Scene(chain(*layers), View(fold=True)).root) == expected
+
+
+def test_samples_of_another_shape_begin_no_run():
+    assert outline(Scene(chain(*[Flatten() for _ in range(4)], x=(3, 1)), View(fold=True)).root)[:3] == [
+        "x", "flatten", ("flatten_1", 3),
+    ]  # fmt: skip
+    shrinking = Scene(chain(*[MaxPool2D(2) for _ in range(3)], x=(1, 16, 16)), View(fold=True))
+    assert not any(box.repeated > 1 for box in shrinking.boxes)
+
+
+def test_two_blocks_fold_and_a_block_is_no_repetition_of_a_node():
+    assert outline(Scene(transformer(2), View(fold=True)).root)[2][:2] == ("layer_0 … layer_1", 2)
+    g = mg.Graph("mixed", seed=0)
+    h = g.add(mg.Sequential(3, Dense(3), name="one"), g.input("x", 3), name="one")
+    for name in ("a", "b"):
+        h = g.add(Dense(3), h, name=name)
+    assert outline(Scene(g, View(fold=True, depth=0)).root) == ["x", "one", "a", "b"]
+
+
+def test_runs_that_share_and_runs_that_do_not_are_told_apart():
+    same = Dense(3)
+    scene = Scene(chain(same, same, same, *[Dense(3) for _ in range(3)]), View(fold=True))
+    assert outline(scene.root)[1:3] == [("dense", 3), ("dense_3", 3)]
+    assert [box.shared for box in scene.boxes[1:3]] == [True, False]
+    plain = Scene(chain(*[Identity() for _ in range(3)]), View(fold=True))
+    assert [box.shared for box in plain.boxes] == [False] * 4
+
+
+def test_runs_inside_of_runs_lead_on_from_the_last_repetition():
+    g = chain(*[layer for _ in range(3) for layer in (Dense(3), Dense(3), Dense(3), Identity())])
+    scene = Scene(g, View(fold=True))
+    assert lines(scene) == [("x", "dense"), ("dense", "identity"), ("identity", "quadratic"), ("t", "quadratic")]
+    assert [scene.box[g["dense"]].times, scene.box[g["dense"]].repeated] == [9, 3]
+    assert {scene.folded.stands_for[node] for node in scene.box[g["dense"]].nodes} == {g["dense"]}
+
+
+def test_the_first_of_a_run_takes_the_same_from_outside_as_the_others():
+    g = mg.Graph("outside", seed=0)
+    h, first, other = g.input("h", 3), g.input("first", 3), g.input("other", 3)
+    for i in range(4):
+        h = g.add(Add(), h, other if i else first, name=f"a{i}")
+    assert outline(Scene(g, View(fold=True)).root) == ["h", "first", "other", "a0", ("a1", 3)]
+
+
+def test_outputs_of_repetitions_that_all_go_to_one_node_are_one_line():
+    g = mg.Graph("unrolled", seed=0)
+    mg.blocks.unroll(LSTMCell(4), g.input("x", (9, 3)))
+    scene = Scene(g, View(fold=True))
+    [line] = [line for line in scene.lines if line.source.nodes[0].name == "cell_1"]
+    assert [edge.source.name for edge in line.edges] == [f"cell_{i}" for i in range(1, 9)]
+    found = statements(network_dot(g, fold=True))[line.id][1]
+    assert found["tooltip"] == "cell_1 → stack, slot 1 and 7 more like it"
 
 
 def test_layers_that_share_some_params_only_do_not_fold():
@@ -265,6 +339,20 @@ def test_merged_uses_that_feed_each_other_are_never_a_loop():
     assert "3 uses, 2 of which take what another gave" in network_dot(g, merge=True)
 
 
+def test_only_weighted_layers_are_merged_and_penalties_are_not():
+    g = mg.Graph("plain", seed=0)
+    relu, x = Identity(), g.input("x", 3)
+    h = g.add(Dense(3), g.add(relu, g.add(relu, x)), name="h")
+    g.cost(Quadratic(), h)
+    penalty = L2(0.1, "h.w")
+    g.cost(penalty, name="once")
+    g.cost(penalty, name="again")
+    scene = Scene(g, View(merge=True))
+    assert [box.nodes for box in scene.boxes] == [[node] for node in g.nodes]
+    assert not scene.ties
+    assert not scene.shared
+
+
 # ---- a part ----
 
 
@@ -296,6 +384,32 @@ def test_between_is_what_lies_on_paths():
         Scene(g, View(between=("dense_2", "dense")))
 
 
+def test_a_part_has_no_empty_frames_and_no_ties_to_what_is_not_drawn():
+    g = nested()
+    assert outline(Scene(g, View(around="x")).root) == [
+        "x",
+        ("first", 1, [("core", 1, ["first/core/a", "first/core/sum"])]),
+    ]
+    assert outline(Scene(g, View(around="t", radius=0)).root) == ["t"]
+    shared = wired("shared_three_times_in_a_row").graph
+    counts = {radius: len(Scene(shared, View(around="again", radius=radius)).ties) for radius in (0, 1, 2)}
+    assert counts == {0: 0, 1: 1, 2: 2}
+
+
+def test_stubs_lead_to_and_from_what_is_not_drawn():
+    g = wired("skip").graph
+    dot = network_dot(g, around="add", radius=0)
+    found = re.findall(r'(\S+) -> (\S+) \[.*tooltip="(.*?)"\]', dot)
+    here = f"n{g['add'].id}"
+    assert {(tail.strip('"'), head.strip('"'), text) for tail, head, text in found} == {
+        (f"{here}-in", here, "not drawn: dense, dense_2"),
+        (here, f"{here}-out", "not drawn: dense_3, add_1"),
+    }
+    assert dot.count("⋯ 2<") == 2
+    assert network_dot(g, around="x", radius=0).count("⋯ 2<") == 1
+    assert network_dot(g, around="t", radius=0).count(">⋯<") == 2  # the stub, and the key
+
+
 def test_a_part_of_a_folded_graph():
     scene = Scene(transformer(6), View(fold=True, around="layer_4/out", radius=1))
     assert [box.nodes[0].name for box in scene.boxes] == ["layer_0/hidden", "layer_0/out", "layer_0/add_2"]
@@ -311,9 +425,16 @@ def test_a_part_of_a_folded_graph():
         ({"direction": "LR"}, "'right'"),
         ({"depth": -1}, "depth"),
         ({"radius": True}, "radius"),
+        ({"depth": 1.5}, "depth"),
+        ({"radius": None}, "radius"),
         ({"fold": 1}, "fold"),
+        ({"merge": 1}, "merge"),
+        ({"findings": None}, "findings"),
+        ({"title": "net"}, "title"),
+        ({"legend": 0}, "legend"),
         ({"collapse": [3]}, "collapse"),
         ({"between": "ab"}, "pair"),
+        ({"between": ("a", "b", "c")}, "pair"),
         ({"numbers": 2}, "numbers"),
         ({"around": "a", "between": ("a", "b")}, "not by both"),
         ({"dept": 1}, "did you mean depth"),
@@ -342,3 +463,191 @@ def test_boxes_of_a_scene_are_in_frames_of_their_blocks():
             assert entry.path[: len(frame.path)] == frame.path
             frames += [entry] if isinstance(entry, Frame) else []
     assert sum(isinstance(e, Box) for e in itertools.chain(*(frame.entries for frame in frames))) == len(scene.boxes)
+
+
+# ---- as DOT ----
+
+
+def deep():
+    return chain(*[Dense(3, "tanh") for _ in range(4)])
+
+
+def tied():
+    same = Dense(3)
+    return chain(same, Dense(3), same)
+
+
+KEYS = ("same weights", "N alike, one after the other", "goes on, not drawn", "constant, such as a target")
+KINDS = ("input", "neurons", "merge", "activation", "cost", "block")
+
+
+@pytest.mark.parametrize(
+    ("make", "view", "keys", "kinds"),
+    [
+        (deep, {}, KEYS[3:], ("input", "neurons", "cost")),
+        (deep, {"fold": True}, (KEYS[1], KEYS[3]), ("input", "neurons", "cost")),
+        (deep, {"around": "dense", "radius": 0}, KEYS[2:3], ("neurons",)),
+        (tied, {}, (KEYS[0], KEYS[3]), ("input", "neurons", "cost")),
+        (tied, {"merge": True}, KEYS[3:], ("input", "neurons", "cost")),
+        (nested, {}, (KEYS[0], KEYS[3]), ("input", "neurons", "merge", "cost")),
+        (nested, {"depth": 0}, (KEYS[0], KEYS[3]), ("input", "cost", "block")),
+        (lambda: transformer(2), {"fold": True}, (KEYS[1], KEYS[3]), ("input", "neurons", "merge", "cost")),
+    ],
+)
+def test_only_what_is_there_is_explained(make, view, keys, kinds):
+    said = header(network_dot(make(), **view)).replace("\xa0", " ")
+    assert tuple(key for key in KEYS if key in said) == keys
+    assert tuple(kind for kind in KINDS if f" {kind}\n" in said) == kinds
+
+
+def titles(dot):
+    """What is written on each frame, row by row."""
+    labels = re.findall(r"subgraph cluster_\d+ {\n.* label=<(<TABLE.*?</TABLE>)>", dot)
+    rows = [re.findall(r'<TR><TD ALIGN="LEFT">(.*?)</TD></TR>', label) for label in labels]
+    return [[re.sub("<[^<>]*>", "", row).replace("&#160;", " ") for row in found] for found in rows]
+
+
+def test_frames_of_repetitions_say_how_many_and_how_many_params():
+    total = sum(p.size for name, p in transformer(2).params.items() if name.startswith("layer_"))
+    own, shared = (titles(network_dot(transformer(2, same), fold=True)) for same in (False, True))
+    assert own == [["layer_0", "… layer_1", f"×2   2 × {total // 2:,} params"]]
+    assert shared == [["layer_0", "… layer_1", f"×2   {total // 2:,} shared params"]]
+    plain = chain(*[layer for _ in range(3) for layer in (Identity(), Flatten())])
+    assert titles(network_dot(plain, fold=True)) == [["×3"]]
+    assert titles(network_dot(nested())) == [["first"], ["core"], ["second"], ["core"]]
+    colors = [
+        re.findall(r"cluster_\d+ {\n\tcolor=\"(\S+)\"", network_dot(nested(), fold=fold)) for fold in (True, False)
+    ]
+    assert colors == [[STYLE.tie, STYLE.faint], [STYLE.faint] * 4]
+
+
+def test_frames_are_shaded_in_turns():
+    found = re.findall(r'subgraph cluster_\d+ {\n.* fillcolor="(#\w+)".*tooltip="?([^"\s]+)', network_dot(nested()))
+    assert found == [
+        (STYLE.wash, "first"), (STYLE.paper, "first/core"), (STYLE.wash, "second"), (STYLE.paper, "second/core"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("view", [{"fold": True}, {"merge": True}], ids=["folded", "merged"])
+def test_a_box_for_several_nodes_looks_like_one_of_them(view):
+    g = chain(*[Dense(3)] * 3)
+    found = statements(network_dot(g, **view))[f"n{g['dense'].id}"][1]
+    assert (found["color"], found["fillcolor"]) == (STYLE.families["neurons"].outline, STYLE.families["neurons"].fill)
+
+
+def test_lines_of_the_backbone_are_heavy_and_those_beside_it_are_not():
+    g = mg.Graph("weights", seed=0)
+    x = g.input("x", 3)
+    h = g.add(Dense(3), x, name="h")
+    g.add(Add(), h, x, name="sum")
+    g.cost(Quadratic(), x, name="C")
+    light = {
+        look["tooltip"]
+        for id, (_, look) in statements(network_dot(g)).items()
+        if id[0] == "e" and look.get("weight") == "1"
+    }
+    assert light == {"x → sum, slot 1", "t → C, slot 1"}
+    assert statements(network_dot(g))[f"e{x.id}-{h.id}-0"][1]["tooltip"] == "x → h"
+
+
+@pytest.mark.parametrize(("direction", "side"), [("right", "s"), ("left", "s"), ("down", "e"), ("up", "e")])
+def test_a_tie_between_neighbors_leads_round_on_the_free_side(direction, side):
+    found = statements(network_dot(chain(*[Dense(3)] * 2), direction=direction))
+    [tie] = [look for id, (_, look) in found.items() if id[0] == "t"]
+    assert (tie["headport"], tie["tailport"]) == (side, side)
+
+
+def test_lines_to_constants_are_quiet_and_dashed():
+    g = mg.Graph("judged", seed=0)
+    x = g.input("x", 3)
+    target = g.add(StopGradient(), g.add(Dense(2), x, name="teacher"), name="stop")
+    g.cost(Quadratic(), g.add(Dense(2), x, name="y"), target=target)
+    found = {id: look for id, (_, look) in statements(network_dot(g)).items() if id[0] == "e"}
+    quiet = {
+        look["tooltip"] for look in found.values() if (look.get("style"), look.get("color")) == ("dashed", STYLE.quiet)
+    }
+    assert quiet == {"teacher → stop", "stop → quadratic, slot 1"}
+
+
+def test_title_and_description_are_for_those_who_do_not_see_it():
+    g = mg.Graph("one", dtype="float32")
+    g.input("x\n", 2)
+    about = "1 node · 0 params · float32"
+    assert about in header(network_dot(g))
+    assert g.picture().title == "one, network"
+    assert g.picture().description == rf"The network, {about}: x\n (input)."
+    g = chain(*[Dense(3) for _ in range(28)])
+    assert g.picture().description.startswith(
+        "The network, 31 nodes · 336 params · float64: x (input); dense (Dense identity) takes x; dense_1"
+    )
+    assert g.picture().description.count(";") == 30
+    g = chain(*[Dense(3) for _ in range(27)])
+    assert g.picture().description.endswith("t (target); quadratic (Quadratic) takes dense_26, t.")
+    assert chain(*[Dense(3) for _ in range(1500)]).picture().description.endswith("; and 1,473 more.")
+
+
+# ---- what to do where there is much ----
+
+
+def test_the_size_is_boxes_and_a_piece_of_line_for_each_rank():
+    g = mg.Graph("sized", seed=0)
+    x = g.input("x", 3)
+    y = g.add(Add(), g.add(Dense(3), g.add(Dense(3), x)), x)
+    assert g.picture().size == 4 + (1 + 1 + 1 + 3)
+    assert g.picture(around=y, radius=0).size == 1
+    g.cost(Quadratic(), y)
+    run = g.forward(x=np.ones((2, 3)), t=np.ones((2, 3))).backward()
+    pieces = 6 + 1 + 4
+    assert run.picture(numbers=False).size == 6 + pieces
+    assert run.picture().size == 6 + 2 * pieces  # a label stands on a rank of its own
+
+
+def test_the_size_counts_lines_that_lead_back():
+    g = mg.Graph("back", seed=0)
+    again, x = Dense(3), g.input("x", 3)
+    g.add(again, g.add(Identity(), g.add(Identity(), g.add(again, x))))
+    assert g.picture(merge=True).size == 4 + (1 + 1 + 1 + 2)
+
+
+def test_simpler_is_folded_and_only_there_if_it_has_fewer_boxes():
+    g = transformer(3)
+    simple = g.picture(detail="name").simpler()
+    assert simple.dot == g.picture(detail="name", fold=True, depth=0).dot
+    assert "layer_0 (block, 3 times) takes embedding" in simple.description
+    assert simple.title == "transformer, network"
+    assert simple.simpler() is None
+    assert g.picture(fold=True).simpler().dot == g.picture(fold=True, depth=0).dot
+    assert chain(Dense(3), Dense(4)).picture().simpler() is None
+    run = deep().forward(x=np.ones((2, 3)), t=np.ones((2, 3))).backward()
+    assert run.picture().simpler().size == run.picture(fold=True).size
+
+
+def stacks(*counts, width=5):
+    """Blocks in a row of so many layers each, none like the one before."""
+    g = mg.Graph("stacks", seed=0)
+    h = g.input("x", width)
+    for k, count in enumerate(counts):
+        inner = [Dense(width + (i + 1) % count, ("tanh", "relu")[k % 2]) for i in range(count)]
+        h = g.add(mg.Sequential(width, *inner, name="inner"), h, name=f"part_{k}")
+    return g
+
+
+@pytest.mark.parametrize(
+    ("make", "view", "advice"),
+    [
+        (lambda: stacks(3, 4), {}, "depth=0 draws 3, collapse='part_1' draws 5"),
+        (lambda: chain(*[Identity() for _ in range(997)]), {}, "fold=True draws 4"),
+        (lambda: stacks(2, 4, 3), {"depth": 0}, ""),
+        (deep, {}, "fold=True draws 4"),
+        (deep, {"fold": True}, ""),
+        (lambda: chain(Dense(3), Dense(4)), {}, ""),
+    ],
+)
+def test_advice_counts_the_boxes_that_other_views_draw(make, view, advice):
+    g = make()
+    boxes = len(Scene(g, View(**view)).boxes)
+    said = [f"in place of {boxes:,} boxes", advice, "around='x', radius=5 a part"]
+    assert g.picture(**view).advise() == ", ".join(filter(None, said))
+    for option, value, count in re.findall(r"(\w+)=(\S+) draws ([\d,]+)", advice):
+        other = View(**{**view, option: ast.literal_eval(value)})
+        assert len(Scene(g, other).boxes) == int(count.replace(",", ""))
