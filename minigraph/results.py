@@ -196,11 +196,11 @@ class Results:
     ) -> Path:
         """Write a page that steps through this run, forward then backward, with all its numbers, and return its path.
 
-        It is one HTML file that needs nothing but a browser. With the `history` of a training it has a slider over the
-        gradient flow at the steps kept, or 60 of them. Options are those of `mg.View`. Of large arrays it shows means
-        of blocks, of large batches some examples, and says so. Raises NotComputedError before any forward sweep,
-        StaleError where weights changed since, GraphError for another graph's history, RenderError where there is no
-        drawing.
+        It is one HTML file that needs nothing but a browser. It opens on example 0 and marks what `diagnose` finds.
+        With the `history` of a training it has a slider over the gradient flow at the steps kept, or 60 of them.
+        Options are those of `mg.View`. Of large arrays it shows means of blocks, of large batches some examples, and
+        says so. Raises NotComputedError before any forward sweep, StaleError where weights changed since, GraphError
+        for another graph's history, RenderError where there is no drawing.
         """
         from .render.exploring import explore
         from .render.view import view_of

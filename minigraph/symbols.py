@@ -10,6 +10,12 @@ from .layer import Input, Node
 from .schedule import levels
 
 
+def param_letter(name: str) -> tuple[str, str]:
+    """The letter and the subscript that a layer's Param goes by: γ for gamma, w and q for w_q."""
+    letter, _, below = name.partition("_")
+    return ({"gamma": "γ", "beta": "β"}.get(letter, letter), below) if letter else (name, "")
+
+
 class Symbols:
     """What stands at the letters w, b, z, a, δ of each node of a graph: `Symbols(g)["h1"]` is "2", say.
 

@@ -14,10 +14,10 @@ from minigraph.costs import L2, Quadratic, TripletMargin
 from minigraph.errors import GraphError, NotComputedError
 from minigraph.layers import Add, Dense, Flatten, Identity, LSTMCell, StopGradient
 from minigraph.measures import rms, shown
-from minigraph.render.flow import frames
 from minigraph.render.scale import Learning
 from minigraph.render.scene import Scene
 from minigraph.render.style import STYLE
+from minigraph.render.training import frames
 from minigraph.render.view import View
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import test_drawing
 from test_drawing import header, network_dot, statements
 from wirings import ROWS, wired
 
@@ -107,15 +108,7 @@ def test_parallel_edges_stay_two_lines_in_the_order_of_slots():
 
 
 def nested():
-    inner = mg.Graph("inner", seed=1)
-    x = inner.input("x", 3)
-    inner.add(Add(), inner.add(Dense(3, "tanh"), x, name="a"), x, name="sum")
-    outer = mg.Graph("outer", seed=2)
-    outer.add(Dense(3), outer.add(inner, outer.input("x", 3), name="core"), name="mix")
-    g = mg.Graph("nested", seed=0)
-    y = g.add(outer, g.add(outer, g.input("x", 3), name="first"), name="second")
-    g.cost(Quadratic(), y)
-    return g
+    return test_drawing.nested()[0]
 
 
 FIRST, SECOND = ("first", 1, ["core", "first/mix"]), ("second", 1, ["core", "second/mix"])

@@ -175,8 +175,8 @@ class GradientHistory(GradientSteps):
         Without `steps`, four of them from the first to the last. Raises GraphError for a step that wasn't kept,
         NotComputedError while there is none.
         """
-        from ..render.flow import steps_picture
         from ..render.themes import style as themed
+        from ..render.training import steps_picture
         from ..render.view import view_of
 
         return steps_picture(self, self.spread(4) if steps is None else list(steps), view_of(view), themed(style))

@@ -13,11 +13,11 @@ from ..gradient_history import GradientHistory
 from ..layer import Node
 from ..results import Results
 from .explorer import explorer_html
-from .flow import frames, line_scale
 from .network import network_picture
 from .picture import checked, store
 from .scene import Scene
 from .themes import THEMES
+from .training import frames, line_scale
 from .view import View
 
 MOST = 60

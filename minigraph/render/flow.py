@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 from ..costs import Cost, Penalty
 from ..diagnose import diagnose
-from ..gradient_history import GradientHistory
 from ..measures import flow, rms, shown
 from ..results import Results
 from ..summary import one_line
 from ..views import error_state
 from .boxes import Box, Line
 from .engine import number
-from .flowing import Flowing, LineFlow, RunFlow, StepFlow
+from .flowing import Flowing, LineFlow, RunFlow
 from .marks import Marks
 from .network import SPOKEN
 from .picture import Picture
@@ -48,84 +47,27 @@ def flow_picture(run: Results, view: View, style: Style) -> Picture:
         flows = {line: everywhere[line] for line in scene.lines}
         scale = _scale(run, everywhere, style)
         marks = Marks(diagnose(run) if view.findings else (), scene)
-        _header(sheet, _about(run), [flows], scale, [source], marks)
-        _draw(sheet, source, flows, scale, marks)
+        header(sheet, _about(run), [flows], scale, [source], marks)
+        draw(sheet, source, flows, scale, marks)
         return sheet.text()
 
     return picture_of(
-        run.graph, view, dot, "gradient flow", lambda scene: f"{_sentence(_about(run))}. {_spoken(run)}", _numbered
-    )
-
-
-def steps_picture(history: GradientHistory, steps: Sequence[int], view: View, style: Style) -> Picture:
-    """The gradient flows at some steps of a training, beside each other and on one scale.
-
-    The scale is relative to the largest gradient on an edge into a cost at any of these steps. Ids are those of
-    `flow_picture` behind the step: s100-n0, s100-e0-1-0. Raises GraphError for a step that wasn't kept.
-    """
-    for step in steps:
-        history.flows(step)  # raises
-    about = f"gradient flow at steps {', '.join(map(str, steps))}"
-
-    def dot(scene: Scene) -> str:
-        sheet = Sheet("gradient flows", scene, style)
-        sources = {step: StepFlow(history, step, scene) for step in steps}
-        everywhere = {step: {line: source.along(line) for line in scene.whole} for step, source in sources.items()}
-        flows = {step: {line: found[line] for line in scene.lines} for step, found in everywhere.items()}
-        scale = _common_scale(everywhere.values(), style)
-        marks = Marks((), scene)
-        _header(sheet, about, list(flows.values()), scale, sources.values(), marks)
-        in_order = list(sources.items())[:: -1 if sheet.across else 1]  # Graphviz draws the first at the bottom
-        for step, source in in_order:
-            sheet.prefix = f"s{step}-"
-            with sheet.part(f"step {step}", f"s{step}"):
-                _draw(sheet, source, flows[step], scale, marks)
-        return sheet.text()
-
-    return picture_of(
-        history.places.graph, view, dot, "gradient flows", lambda scene: f"{_sentence(about)}, on one scale.", _numbered
+        run.graph, view, dot, "gradient flow", lambda scene: f"{sentence(_about(run))}. {_spoken(run)}", numbered
     )
 
 
 class LineLook(NamedTuple):
-    """A line at a step of a training: color, width in points and what it says."""
+    """A line with a gradient: color, width in points and what it says."""
 
     color: str
     width: float
     text: str
 
 
-def frames(
-    history: GradientHistory, scene: Scene, style: Style, steps: Sequence[int]
-) -> list[tuple[str, dict[str, LineLook]]]:
-    """For each of some steps, how each line with a gradient is drawn, by id, on one scale: for a page that changes."""
-    flows = _flows_of(history, scene, steps)
-    costs = dict(zip(history.steps, history.cost, strict=True))
-    scale = _common_scale(flows, style)
-    return [
-        (
-            f"step {step}, C = {shown(float(costs[step]))}",
-            {line.id: _frame(one, scale, style) for line, one in found.items() if one.state == "computed"},
-        )
-        for step, found in zip(steps, flows, strict=True)
-    ]
-
-
-def line_scale(history: GradientHistory, scene: Scene, style: Style, steps: Sequence[int]) -> list[tuple[str, str]]:
-    """The colors of `frames`, each with what it stands for, the largest first."""
-    scale = _common_scale(_flows_of(history, scene, steps), style)
-    return [(color, ratio) for (color, _), ratio in scale.samples()]
-
-
-def _flows_of(history: GradientHistory, scene: Scene, steps: Sequence[int]) -> list[dict[Line, LineFlow]]:
-    sources = [StepFlow(history, step, scene) for step in steps]
-    return [{line: source.along(line) for line in scene.whole} for source in sources]
-
-
 # ---- what stands above ----
 
 
-def _header(
+def header(
     sheet: Sheet,
     about: str,
     flows: Sequence[Mapping[Line, LineFlow]],
@@ -133,8 +75,9 @@ def _header(
     sources: Iterable[Flowing],
     marks: Marks,
 ) -> None:
+    """Write what a drawing of some flows is about, with the scales and what else occurs in it."""
     style = sheet.style
-    there = _all(flows)
+    there = all_of(flows)
     computed = any(one.state == "computed" for one in there)
     found = [source.ratio(box) for source in sources for box in sheet.scene.boxes]
     ratios = any(ratio is not None and not math.isnan(ratio) for ratio in found)
@@ -168,7 +111,8 @@ def _keys(flows: Sequence[LineFlow], style: Style) -> list[tuple[str, str, str]]
     return keys + [(quiet.sample, getattr(style, quiet.color), quiet.meaning) for quiet in quiets]
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """A text that begins as a sentence does."""
     return text[:1].upper() + text[1:]
 
 
@@ -200,7 +144,8 @@ def _spoken(run: Results) -> str:
 # ---- what is drawn ----
 
 
-def _draw(sheet: Sheet, source: Flowing, flows: Mapping[Line, LineFlow], scale: Scale, marks: Marks) -> None:
+def draw(sheet: Sheet, source: Flowing, flows: Mapping[Line, LineFlow], scale: Scale, marks: Marks) -> None:
+    """Draw boxes and lines with what flowed, and the ties."""
     style = sheet.style
     fills = Learning(style)
 
@@ -214,7 +159,7 @@ def _draw(sheet: Sheet, source: Flowing, flows: Mapping[Line, LineFlow], scale: 
         sheet.box(box, facts, not source.ran(box), look, marks.text(marks.boxes.get(box, ())), **more)
 
     sheet.place(draw)
-    numbers = _numbered(sheet.scene)
+    numbers = numbered(sheet.scene)
     for line, flowed in flows.items():
         look, says = _look(flowed, scale, style)
         label = _label(flowed, style, numbers, line in marks.lines)
@@ -246,7 +191,7 @@ def _look(flowed: LineFlow, scale: Scale, style: Style) -> tuple[dict[str, str],
     if flowed.state != "computed":
         quiet = QUIET[flowed.state]
         return {"color": getattr(style, quiet.color), "penwidth": "0.9", "style": quiet.dash}, f": {quiet.meaning}"
-    color, width, text = _frame(flowed, scale, style)
+    color, width, text = line_look(flowed, scale, style)
     says = f": rms {text}"
     if flowed.rms and math.isfinite(flowed.rms):
         says += f", {shown(flowed.rms / scale.reference)} of {scale.origin}"
@@ -267,7 +212,8 @@ def _label(flowed: LineFlow, style: Style, numbers: bool, marked: bool) -> str:
     return style.say("⚠ " * marked + flowed.text, color=style.alarm if alarm else style.ink, bold=alarm)
 
 
-def _frame(flowed: LineFlow, scale: Scale, style: Style) -> LineLook:
+def line_look(flowed: LineFlow, scale: Scale, style: Style) -> LineLook:
+    """How a line with a gradient is drawn."""
     if not math.isfinite(flowed.rms):
         return LineLook(style.alarm, style.thick / 2, flowed.text)
     if flowed.rms == 0.0:
@@ -302,23 +248,15 @@ def _scale(run: Results, flows: Mapping[Line, LineFlow], style: Style) -> Scale:
     sizes = [size for one in flows.values() for size in one.computed]
     if not sizes:
         return Scale([], 0.0, "", style)
-    into_costs = [one for line, one in flows.items() if _enters_cost(line) and one.computed]
+    into_costs = [one for line, one in flows.items() if enters_cost(line) and one.computed]
     seeds = [node for node in run.swept_back().seeds if not isinstance(node.layer, Cost)]
     began = [LineFlow("", (rms(run[node].error),)) for node in seeds if error_state(run, node) == "computed"]
     name = "the cost edge" if len(into_costs) == 1 else "the largest cost edge"
     choices = {name: into_costs, "the error it began with": began, "the largest edge": list(flows.values())}
-    return Scale(sizes, *_largest(choices), style)
+    return Scale(sizes, *largest(choices), style)
 
 
-def _common_scale(flows: Iterable[Mapping[Line, LineFlow]], style: Style) -> Scale:
-    """One scale for several flows: relative to the largest gradient on an edge into a cost in any of them."""
-    everywhere = _all(flows)
-    into_costs = [one for found in flows for line, one in found.items() if _enters_cost(line)]
-    choices = {"the largest cost edge": into_costs, "the largest edge": everywhere}
-    return Scale([size for one in everywhere for size in one.computed], *_largest(choices), style)
-
-
-def _largest(choices: Mapping[str, Iterable[LineFlow]]) -> tuple[float, str]:
+def largest(choices: Mapping[str, Iterable[LineFlow]]) -> tuple[float, str]:
     """The largest finite size in the first of the choices that has any, and that choice's name."""
     for name, flows in choices.items():
         finite = [size for one in flows for size in one.computed if 0.0 < size < math.inf]
@@ -327,14 +265,17 @@ def _largest(choices: Mapping[str, Iterable[LineFlow]]) -> tuple[float, str]:
     return 0.0, ""
 
 
-def _enters_cost(line: Line) -> bool:
+def enters_cost(line: Line) -> bool:
+    """Whether a line leads into a cost."""
     return isinstance(line.edges[0].target.layer, Cost)
 
 
-def _all(flows: Iterable[Mapping[Line, LineFlow]]) -> list[LineFlow]:
+def all_of(flows: Iterable[Mapping[Line, LineFlow]]) -> list[LineFlow]:
+    """What flowed along all lines of several flows."""
     return [one for found in flows for one in found.values()]
 
 
-def _numbered(scene: Scene) -> bool:
+def numbered(scene: Scene) -> bool:
+    """Whether lines bear their numbers."""
     asked = scene.view.numbers
     return len(scene.lines) <= NUMBERED if asked is None else asked

@@ -26,13 +26,15 @@ def network_picture(graph: Graph, view: View, style: Style) -> Picture:
         sheet = Sheet("network", scene, style)
         constant = {line for line in scene.lines if sheet.is_constant(line)}
         samples = [("– –▸", style.quiet, "constant, such as a target")] if constant else []
+        if any(is_ordered(line.target) for line in scene.lines):
+            samples.append(("0, 1", style.soft, "which input it is"))
         sheet.header(about(graph), sheet.keys(samples))
         sheet.place(sheet.box)
         for line in scene.lines:
             look = {"style": "dashed", "color": style.quiet} if line in constant else {}
             if is_ordered(line.target):
                 slot = style.say(str(line.edges[0].slot), color=style.soft)
-                look |= {"headlabel": stack([slot], 0), "labelangle": "35", "labeldistance": "1.3"}
+                look |= {"headlabel": stack([slot], 0), "labelangle": "35", "labeldistance": "1.6"}
             sheet.line(line, "", "", 3, **look)
         sheet.tie()
         return sheet.text()

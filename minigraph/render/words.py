@@ -7,6 +7,7 @@ from ..layer import Input, Layer, Neurons
 from ..layers import Dense, Slice
 from ..param import Param, Transposed
 from ..summary import kind_of, shape_text, shapes_of
+from ..symbols import param_letter
 from .boxes import Box, Frame
 from .facts import worth_saying
 from .scene import Scene
@@ -49,7 +50,7 @@ def symbol(letter: str, below: str, above: str) -> str:
 
 def param_symbol(name: str) -> str:
     """A Param's name as markup: γ for gamma, w with a subscript for w_q."""
-    letter, below = _letter(name)
+    letter, below = param_letter(name)
     return escape(letter) + (f"<SUB>{escape(below)}</SUB>" if below else "")
 
 
@@ -135,7 +136,7 @@ def _formulas(box: Box, scene: Scene) -> list[str]:
         return [f"{a} = x" if symbols.is_numbered(node) else a]
     if not node.layer.params:
         return [a, delta]
-    letters = {name: symbol(*_letter(name), above) for name in node.layer.params}
+    letters = {name: symbol(*param_letter(name), above) for name in node.layer.params}
     z = symbol("z", "", above)
     if isinstance(node.layer, Dense):
         before = symbol("a", "", symbols[node.inputs[0]] if box.repeated == 1 else "before")
@@ -157,9 +158,3 @@ def _plus(letters: dict[str, str]) -> str:
 
 def _activated(layer: Neurons, a: str, z: str) -> str:
     return f"{a} = {z}" if str(layer.sigma) == "identity" else f"{a} = σ({z})"
-
-
-def _letter(name: str) -> tuple[str, str]:
-    """A Param's letter and its subscript."""
-    letter, _, below = name.partition("_")
-    return {"gamma": "γ", "beta": "β"}.get(letter, letter), below

@@ -14,7 +14,7 @@ from ...layers import Dense
 from ...param import Transposed
 from ...schedule import Errand
 from ...summary import one_line
-from ...symbols import Symbols
+from ...symbols import Symbols, param_letter
 
 LONGEST = 24
 """Longer names are cut where they are superscripts."""
@@ -40,7 +40,7 @@ class Equations:
         superscript = self.symbols[node]
         known = self.symbols.is_numbered(node)
         mark = f"<mn>{superscript}</mn>" if known else f"<mtext>{_safe(superscript)}</mtext>"
-        letter, below = _parted(letter)
+        letter, below = param_letter(letter)
         if not below:
             return f"<msup>{_symbol(letter)}<mrow>{mark}</mrow></msup>"
         return f"<msubsup>{_symbol(letter)}{_symbol(below)}<mrow>{mark}</mrow></msubsup>"
@@ -167,7 +167,6 @@ def math(*parts: str) -> str:
 
 
 _BASES = {"minigraph.layer", "minigraph.costs.cost"}
-_GREEK = {"gamma": "γ", "beta": "β"}
 _D = '<mi mathvariant="normal">∂</mi>'
 _CX = "<msub><mi>C</mi><mi>x</mi></msub>"
 _IS = "<mo>=</mo>"
@@ -177,12 +176,6 @@ _OPEN, _CLOSE = '<mo stretchy="false">(</mo>', '<mo stretchy="false">)</mo>'
 def _safe(name: str) -> str:
     name = one_line(name)
     return html.escape(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…")
-
-
-def _parted(name: str) -> tuple[str, str]:
-    """A Param's letter and its subscript: γ for gamma, w and q for w_q."""
-    letter, _, below = name.partition("_")
-    return (_GREEK.get(letter, letter), below) if letter else (name, "")
 
 
 def _symbol(name: str) -> str:
