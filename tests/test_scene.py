@@ -372,6 +372,7 @@ def test_between_is_what_lies_on_paths():
     assert cut == {("dense", False): 1, ("dense", True): 1, ("dense_2", True): 1}
     dot = network_dot(g, between=("dense", "dense_2"))
     assert dot.count("-line") == 3
+    assert "float64 · 3 boxes of it" in dot
     assert "goes on, not drawn" in dot
     with pytest.raises(GraphError, match="no path leads from 'dense_2' to 'dense'"):
         Scene(g, View(between=("dense_2", "dense")))

@@ -130,6 +130,15 @@ def text_op(text, x, y=5, width=10, align="l"):
     return {"op": "T", "pt": [x, y], "align": align, "width": width, "text": text}
 
 
+@pytest.mark.parametrize("first", ["edges", "objects"])
+def test_what_is_drawn_first_lies_below(first):
+    parts = {"objects": [{"id": "box", "_draw_": []}], "edges": [{"id": "line", "_draw_": []}]}
+    order = {"outputorder": "edgesfirst"} if first == "edges" else {}
+    drawn = tikz(json.dumps({"bb": "0,0,9,9", **order, **parts}).encode(), "order")
+    ids = re.findall("^% (box|line)$", drawn, re.MULTILINE)
+    assert ids == (["line", "box"] if first == "edges" else ["box", "line"])
+
+
 def test_texts_that_touch_are_set_as_one():
     ops = [
         {"op": "c", "color": "#000000"}, {"op": "F", "size": 9}, text_op("z", 0), {"op": "t", "fontchar": 8},

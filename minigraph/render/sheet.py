@@ -42,6 +42,8 @@ class Sheet:
         style, dot = self.style, self.dot
         view = self.scene.view
         name = style.words(self.scene.graph.name, style.title_size, bold=True, stretch=2)
+        if view.around is not None or view.between is not None:
+            about += f" · {len(self.scene.boxes):,} boxes of it"
         title = [f"{name}{style.say(GAP + about, color=style.soft)}"] if view.title else []
         shown = [*title, *(rows if view.legend else ())]
         if shown:

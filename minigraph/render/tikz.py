@@ -81,8 +81,9 @@ def _frame(graph: Op) -> tuple[float, float, str]:
 
 
 def _things(graph: Op) -> Iterator[Op]:
-    """The graph itself, then blocks, boxes and lines."""
-    return chain([graph], graph.get("objects", []), graph.get("edges", []))
+    """The graph itself, then blocks, boxes and lines, or lines before boxes, as the drawing says."""
+    parts = [graph.get("objects", []), graph.get("edges", [])]
+    return chain([graph], *(parts[::-1] if graph.get("outputorder") == "edgesfirst" else parts))
 
 
 def _thing(thing: Op) -> Iterator[str]:
