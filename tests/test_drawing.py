@@ -676,7 +676,7 @@ def seconds(work, *arguments):
 
 @pytest.mark.parametrize("draw", [lambda run: network_dot(run.graph), flow_dot], ids=["network", "flow"])
 def test_the_time_grows_with_the_nodes(draw):
-    short, long = chain(1000), chain(8000)
+    short, long = chain(500), chain(4000)
     assert seconds(draw, long) < 2.5 * 8 * min(seconds(draw, short) for _ in range(3))
 
 

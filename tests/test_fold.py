@@ -164,7 +164,7 @@ def headed(count):
 
 
 def test_the_time_to_find_nothing_grows_with_the_nodes():
-    short, long = headed(100), headed(800)
+    short, long = headed(60), headed(480)
 
     def seconds(g):
         began = time.process_time()
