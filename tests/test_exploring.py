@@ -14,6 +14,7 @@ from minigraph.errors import GraphError, LayoutTimeout, NotComputedError, Render
 from minigraph.layers import Dense
 from minigraph.measures import shown
 from minigraph.render.scene import Scene
+from minigraph.render.themes import THEMES
 from minigraph.render.view import View
 
 __all__ = ["browser", "opened"]  # fixtures
@@ -103,6 +104,16 @@ def test_a_long_training_shows_some_of_its_steps(tmp_path):
     assert text.count('"label":"step ') == 60
     assert '"label":"step 1, ' in text
     assert '"label":"step 200, ' in text
+
+
+def test_the_page_has_a_drawing_for_light_and_one_for_dark(tmp_path):
+    run, gradients = trained()
+    text = run.explore(tmp_path / "made.html", history=gradients).read_text(encoding="utf-8")
+    themes = [THEMES["light"], THEMES["dark"]]
+    assert [text.count(f'stroke="{theme.families["neurons"].outline}"') for theme in themes] == [2, 2]
+    content = re.search('<script id="content" type="application/json">(.*?)</script>', text, re.DOTALL)[1]
+    last = json.loads(content)["scale"][-1]
+    assert last == ["light-dark({}, {})".format(*(theme.falling[-1] for theme in themes)), "10⁻⁵"]
 
 
 def test_each_node_and_edge_is_lit_on_what_stands_for_it(tmp_path):

@@ -11,9 +11,11 @@ from wirings import wired
 
 import minigraph as mg
 from minigraph.costs import L2, Quadratic, TripletMargin
+from minigraph.diagnose import Finding
 from minigraph.errors import GraphError, NotComputedError
 from minigraph.layers import Add, Dense, Flatten, Identity, LSTMCell, StopGradient
 from minigraph.measures import rms, shown
+from minigraph.render.marks import Marks
 from minigraph.render.scale import Learning
 from minigraph.render.scene import Scene
 from minigraph.render.style import STYLE
@@ -325,7 +327,29 @@ def test_findings_of_one_kind_are_said_once_of_a_box():
         g[f"block/{name}"].layer.b.value.fill(-100.0)
     run = swept(g, m=40)
     assert [finding.kind for finding in run.diagnose()].count("dead") == 2
-    assert label(looks(run.picture(depth=0))[f"n{g['block/dense'].id}"]).count("⚠ dead") == 1
+    said = label(looks(run.picture(depth=0))[f"n{g['block/dense'].id}"])
+    assert said.count("⚠ dead") == said.count("⚠ dead (2 of 2)") == 1
+
+
+def test_marks_count_nodes_by_kind_and_lines_are_marked_by_alarms():
+    g = mg.Sequential(3, mg.Sequential(3, Dense(3), Dense(3), name="two"), Dense(3, name="end"), name="net", seed=0)
+    first, second, end = g.nodes[1:]
+    into, out = (next(edge for edge in g.edges if edge.target is node) for node in (first, end))
+    findings = [
+        Finding("dead", first.name, "a", "", {}, edges=(into,), level="note"),
+        Finding("dead", second.name, "b", "", {}, level="note"),
+        Finding("saturated", first.name, "c", "", {}, edges=(out,), level="note"),
+    ]
+    scene = Scene(g, View(depth=0))
+    marks = Marks(findings, scene)
+    said = [re.sub("<[^<>]*>", "", row) for row in marks.on(scene.box[first], STYLE)]
+    assert said == ["note: dead (2 of 2)", "note: saturated (1 of 2)"]
+    assert (marks.lines, marks.key(STYLE)) == ({}, [])
+    alarm = Finding("vanishing", first.name, "d", "", {}, edges=(out,))
+    marks = Marks([*findings, alarm], scene)
+    assert [line.id for line in marks.lines] == [f"e{second.id}-{end.id}-0"]
+    part = Marks([alarm], Scene(g, View(between=(second, end))))
+    assert (part.boxes, len(part.lines), len(part.key(STYLE))) == ({}, 1, 1)  # on the line alone
 
 
 # ---- over training ----
@@ -356,6 +380,14 @@ def test_flows_of_several_steps_stand_side_by_side_on_one_scale(trained):
     assert dot.count("subgraph cluster_") == 2
     assert f"relative to the largest cost edge, {shown(largest)}" in text_of(dot)
     assert f"‖∂C/∂w‖ {shown(trained.grad('dense_1', 'w')[5])}" in label(drawn[f"s26-n{g['dense_1'].id}"])
+
+
+def test_a_part_at_some_steps_is_drawn_on_the_scale_of_the_whole(trained):
+    whole = looks(trained.picture([1, 26]))
+    part = looks(trained.picture([1, 26], around="dense_1"))
+    lines = [id for id in part if "-e" in id]
+    assert lines
+    assert all(part[id][name] == whole[id][name] for id in lines for name in ("color", "penwidth"))
 
 
 def test_without_steps_some_from_the_first_to_the_last_are_drawn(trained, tmp_path):
@@ -419,6 +451,57 @@ def test_boxes_for_several_nodes_show_the_gradients_of_a_step_together():
         f"b{i}" for i in (1, 2, 3, 4, 6, 7, 8, 9)
     ]
     assert len(re.findall(r" id=\"?s\d-b\d", gradients.picture([1, 2]).dot)) == 8
+
+
+def test_what_was_not_kept_of_a_step_is_not_made_up():
+    inner = mg.Graph("inner", seed=0)
+    layer, x = Dense(3, "tanh", bias=False), inner.input("x", 3)
+    one = inner.add(layer, x, name="one")
+    inner.add(Add(), inner.add(layer, one, name="other"), x, name="sum")
+    g = mg.Graph("outer", seed=0)
+    h = g.add(Dense(3, bias=False, name="before"), g.input("x", 3))
+    g.cost(Quadratic(), g.add(layer, g.add(inner, h, name="block"), name="again"))
+    g.cost(L2(0.1, "before.w"), name="small")
+    picture = learned(g).picture([1], depth=0)
+    drawn = looks(picture)
+    assert "‖" not in label(drawn[f"s1-n{g['block/one'].id}"])  # two of the three uses of its only Param
+    assert "‖∂C/∂w‖" in label(drawn[f"s1-n{g['again'].id}"])
+    assert label(drawn[f"s1-n{g['small'].id}"]).endswith("of 9 params")
+    assert drawn[f"s1-e{h.id}-{g['block/one'].id}-0"]["tooltip"].endswith("a sum that was not kept")
+    assert "a sum that was not kept" in header(picture.dot)
+    assert picture.description == "Gradient flow at steps 1, on one scale."
+
+
+def test_a_sum_is_shown_once_all_of_it_is_there():
+    block = mg.Graph("block", seed=1)
+    x = block.input("x", 3)
+    block.add(Add(), block.add(Dense(3, "tanh"), x, name="f"), x, name="sum")
+    g = mg.Graph("outer", seed=0)
+    h = g.add(Dense(3, "tanh"), g.input("x", 3), name="h")
+    g.cost(Quadratic(), g.add(block, h, name="block"))
+    run = g.forward(x=np.ones((2, 3)), t=np.zeros((2, 3)))
+
+    def stop(node, record):
+        if node.name == "block/sum":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.backward(observe=stop)
+    assert (run.edge("h", "block/sum").state, run.edge("h", "block/f").state) == ("computed", "not yet")
+    assert "no gradient yet" in looks(run.picture(depth=0))[f"e{h.id}-{g['block/f'].id}-0"]["tooltip"]
+
+
+def test_uses_that_are_all_in_a_block_count_whatever_is_frozen_elsewhere():
+    inner = mg.Graph("inner", seed=0)
+    layer, x = Dense(3, "tanh", bias=False), inner.input("x", 3)
+    inner.add(layer, inner.add(layer, x, name="one"), name="other")
+    g = mg.Graph("outer", seed=0)
+    cold = Dense(3, bias=False, frozen=True, name="cold")
+    g.cost(Quadratic(), g.add(cold, g.add(inner, g.input("x", 3), name="block")))
+    cold.w = layer.w
+    gradients = learned(g)
+    box = looks(gradients.picture([1], depth=0))[f"s1-n{g['block/one'].id}"]
+    assert f"‖∂C/∂θ‖ {shown(gradients.totals(1)[layer.w][0].norm)}" in label(box)
 
 
 def test_a_line_of_several_edges_shows_the_sizes_of_a_step():
@@ -553,6 +636,8 @@ def test_the_legend_says_whose_gradients_boxes_show():
     deep = swept(mg.Sequential(6, sigmoids(2), sigmoids(2), cost=Quadratic(), seed=0))
     assert "θ: all Params of a block" in text_of(deep.picture(depth=0).dot)
     assert "θ" not in text_of(deep.picture().dot)
+    plain = mg.Sequential(6, mg.Sequential(6, Identity(), name="plain"), Dense(6), cost=Quadratic(), seed=0)
+    assert "θ" not in text_of(swept(plain).picture(depth=0).dot)
     layers = [layer for _ in range(4) for layer in (Dense(6, "tanh"), Identity())]
     repeated = swept(mg.Sequential(6, *layers, cost=Quadratic(), seed=0))
     assert "first and last repetition" in text_of(repeated.picture(fold=True).dot)
@@ -563,6 +648,7 @@ def test_a_bare_drawing_has_neither_title_nor_legend():
     run = swept(sigmoids())
     bare, titled = run.picture(title=False, legend=False).dot, run.picture(legend=False).dot
     assert not any(word in text_of(bare) for word in ("sequential", "batch of", "10⁻⁵", "neurons"))
+    assert " label=" not in re.search(r"^\tgraph \[(.*)\]$", bare, re.MULTILINE)[1]
     assert "batch of 12" in text_of(titled)
     assert "10⁻⁵" not in text_of(titled)
     assert "batch of" not in text_of(run.picture(title=False).dot)

@@ -6,7 +6,7 @@ from test_drawing import statements, text_of
 from test_scene import chain, lines, outline
 
 import minigraph as mg
-from minigraph.costs import Quadratic
+from minigraph.costs import L2, Quadratic
 from minigraph.layers import (
     Add,
     Bias,
@@ -260,3 +260,113 @@ def test_nested_repetitions_are_counted_each():
     assert found[0] == "x"
     assert found[-1] == "stack"
     assert lines(Scene(g, View(fold=True)))[-1][1] == "stack"
+
+
+# ---- where runs begin and end ----
+
+
+def summed(*others):
+    """A node of sums, each of the one before and of an input by name, or of the one before twice."""
+    g = mg.Graph("summed")
+    h, inputs = g.input("x", 3), {name: g.input(name, 3) for name in dict.fromkeys(filter(None, others))}
+    for i, other in enumerate(others):
+        h = g.add(Add(), h, inputs.get(other, h), name=f"a{i}")
+    return g
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        (["p", "p", "p"], [("a0", 3)]),
+        (["p", "p", "p", "q", "q", "q"], [("a0", 3), ("a3", 3)]),
+        (["p", "q", "q", "q"], ["a0", ("a1", 3)]),
+        (["p", "p", "p", "q"], [("a0", 3), "a3"]),
+        (["p", "q", "p", "q", "p", "q"], [(None, 3, ["a0", "a1"])]),
+        (["p", "p", "p", "", "", ""], [("a0", 3), ("a3", 3)]),
+    ],
+)
+def test_a_run_ends_where_something_else_comes_in(others, expected):
+    inputs = ["x", *dict.fromkeys(filter(None, others))]
+    assert folded(summed(*others)) == inputs + expected
+
+
+@pytest.mark.parametrize(
+    ("tapped", "expected"),
+    [
+        ([0, 1, 2, 3, 4, 5], [("d0", 6)]),
+        ([0, 1, 2, 4, 5], [("d0", 3), "d3", "d4", "d5"]),
+        ([0, 1, 2], [("d0", 3), ("d3", 3)]),
+        ([3, 4, 5], [("d0", 4), "d4", "d5"]),
+        ([5], [("d0", 6)]),
+        ([2, 5], [("d0", 3), ("d3", 3)]),
+    ],
+)
+def test_only_the_last_or_all_alike_are_used_elsewhere(tapped, expected):
+    g = mg.Graph("tapped", seed=0)
+    h, nodes = g.input("x", 3), []
+    for i in range(6):
+        nodes.append(h := g.add(Dense(3, "tanh"), h, name=f"d{i}"))
+    g.add(Concat(), *[nodes[i] for i in tapped], g["x"], name="end")
+    assert folded(g)[1:-1] == expected
+
+
+def test_lines_inside_of_a_run_leave_no_repetition():
+    g = mg.Graph("pairs", seed=0)
+    h, found = g.input("x", 3), []
+    for i in range(3):
+        h = g.add(Identity(), g.add(Dense(3), h, name=f"d{i}"), name=f"i{i}")
+        found.append(h)
+    g.add(Concat(), *found, name="end")
+    scene = Scene(g, View(fold=True))
+    assert lines(scene) == [("x", "d0"), ("d0", "i0"), ("i0", "end")]
+    assert [line.leaving for line in scene.lines] == [1, 1, 3]
+
+
+def test_penalties_of_weights_do_not_keep_them_from_folding():
+    g = chain(*[Dense(3) for _ in range(4)])
+    g.cost(L2(0.1, "*.w"), name="small")
+    assert folded(g) == ["x", ("dense", 4), "t", "quadratic", "small"]
+
+
+def shares(letters):
+    """A chain of layers, those with the same letter the same one."""
+    made = {}
+    return chain(*[made.setdefault(letter, Dense(3, "tanh")) if letter != "-" else Identity() for letter in letters])
+
+
+@pytest.mark.parametrize(
+    ("letters", "expected"),
+    [
+        ("aaaa", [("dense", 4)]),
+        ("aaabbb", [("dense", 3), ("dense_3", 3)]),
+        ("abca", ["dense", "dense_1", "dense_2", "dense_3"]),
+        ("ababab", [(None, 3, ["dense", "dense_1"])]),
+        ("abcdeb", ["dense", "dense_1", ("dense_2", 3), "dense_5"]),
+        ("aa-bb-cc-", [(None, 3, ["dense", "dense_1", "identity"])]),
+        ("aa-bb-cc-de-", [(None, 3, ["dense", "dense_1", "identity"]), "dense_6", "dense_7", "identity_3"]),
+    ],
+)
+def test_repetitions_share_all_of_their_params_or_none_with_anybody(letters, expected):
+    assert folded(shares(letters))[1:-2] == expected
+
+
+def test_weights_and_their_transpose_are_not_alike():
+    first = Dense(3, bias=False)
+    g = mg.Graph("tied", seed=0)
+    h = g.add(first, g.input("x", 3), name="a0")
+    h = g.add(Dense(3, bias=False, weights=first.w.T), h, name="a1")
+    g.add(Dense(3, bias=False, weights=first.w), h, name="a2")
+    assert folded(g) == ["x", "a0", "a1", "a2"]
+
+
+def test_a_layer_that_says_something_else_is_something_else():
+    class Told(Identity):
+        def describe(self):
+            return next(words)
+
+    words = iter("abcdefgh")
+    g = mg.Graph("told")
+    h = g.input("x", 3)
+    for _ in range(3):
+        h = g.add(Told(), h)
+    assert folded(g) == ["x", "told", "told_1", "told_2"]

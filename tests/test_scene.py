@@ -27,6 +27,7 @@ from minigraph.layers import (
     MaxPool2D,
     Multiply,
     StopGradient,
+    Subtract,
 )
 from minigraph.render.scene import Box, Frame, Scene
 from minigraph.render.style import STYLE
@@ -132,7 +133,8 @@ def test_collapsed_blocks(options, expected):
 def test_a_block_may_be_named_like_a_pattern():
     g = mg.Graph("named", seed=0)
     g.add(mg.Sequential(3, Dense(3), name="block"), g.input("x", 3), name="a[0]*")
-    assert outline(Scene(g, View(collapse="a[0]*")).root) == ["x", "a[0]*"]
+    g.add(mg.Sequential(3, Dense(3), name="block"), g["x"], name="odd/*")
+    assert outline(Scene(g, View(collapse=["a[0]*", "odd/*"])).root) == ["x", "a[0]*", "odd/*"]
 
 
 def test_depth_beyond_the_deepest_block_changes_nothing():
@@ -363,6 +365,25 @@ def test_around_is_what_is_so_many_edges_away(name, radius):
         assert {n for box in scene.boxes for n in box.nodes} == {n for n in g.nodes if reached[place[n]]}
 
 
+@pytest.mark.parametrize(
+    ("around", "expected"),
+    [
+        ("first", ["first/core/a", "first/core/sum", "first/mix"]),
+        ("first/core/*", ["first/core/a", "first/core/sum"]),
+        ("*/mix", ["first/mix", "second/mix"]),
+        (Dense, ["first/core/a", "first/mix", "second/core/a", "second/mix"]),
+        (["x", "second/core", Add], ["x", "first/core/sum", "second/core/a", "second/core/sum"]),
+        ("f*t", ["f*t"]),
+    ],
+)
+def test_a_part_is_named_by_name_pattern_block_or_type(around, expected):
+    g = nested()
+    g.input("f*t", 1)
+    assert [box.name for box in Scene(g, View(around=around, radius=0)).boxes] == expected
+    with pytest.raises(GraphError, match="around names no node"):
+        Scene(g, View(around=[]))
+
+
 def test_between_is_what_lies_on_paths():
     g = wired("skip").graph
     scene = Scene(g, View(between=("dense", "dense_2")))
@@ -376,6 +397,9 @@ def test_between_is_what_lies_on_paths():
     assert "goes on, not drawn" in dot
     with pytest.raises(GraphError, match="no path leads from 'dense_2' to 'dense'"):
         Scene(g, View(between=("dense_2", "dense")))
+    for between in ((["dense", "t"], "dense_2"), ("dense", ["dense_2", "t"])):
+        with pytest.raises(GraphError, match="'t' is on none"):
+            Scene(g, View(between=between))
 
 
 def test_a_part_has_no_empty_frames_and_no_ties_to_what_is_not_drawn():
@@ -430,6 +454,7 @@ def test_a_part_of_a_folded_graph():
         ({"between": "ab"}, "pair"),
         ({"between": ("a", "b", "c")}, "pair"),
         ({"numbers": 2}, "numbers"),
+        ({"numbers": 1}, "numbers"),
         ({"around": "a", "between": ("a", "b")}, "not by both"),
         ({"dept": 1}, "did you mean depth"),
         ({"zoom": 1}, "they are"),
@@ -515,6 +540,12 @@ def test_frames_of_repetitions_say_how_many_and_how_many_params():
     assert colors == [[STYLE.tie, STYLE.faint], [STYLE.faint] * 4]
 
 
+def test_a_frame_without_a_name_says_so():
+    g = mg.Graph("outer", seed=0)
+    g.add(mg.Sequential(3, Dense(3), name="block"), g.input("x", 3), name="")
+    assert titles(network_dot(g)) == [['""']]
+
+
 def test_frames_are_shaded_in_turns():
     found = re.findall(r'subgraph cluster_\d+ {\n.* fillcolor="(#\w+)".*tooltip="?([^"\s]+)', network_dot(nested()))
     assert found == [
@@ -561,6 +592,45 @@ def test_lines_to_constants_are_quiet_and_dashed():
         look["tooltip"] for look in found.values() if (look.get("style"), look.get("color")) == ("dashed", STYLE.quiet)
     }
     assert quiet == {"teacher → stop", "stop → quadratic, slot 1"}
+    block = mg.Graph("block", seed=1)
+    x = block.input("x", 3)
+    block.add(Add(), block.add(StopGradient(), x), x)
+    g = mg.Graph("outer", seed=0)
+    g.add(block, g.input("x", 3), name="block")
+    assert "style=dashed" in network_dot(g)
+    assert "style=dashed" not in network_dot(g, depth=0)  # the value goes on by another way
+
+
+def merging(layer, count):
+    g = mg.Graph("merging", seed=0)
+    g.add(layer, *[g.input(f"x{i}", 3) for i in range(count)], name="end")
+    return g
+
+
+@pytest.mark.parametrize(
+    ("make", "slots"),
+    [
+        (lambda: merging(Subtract(), 2), ["0", "1"]),
+        (lambda: merging(Concat(), 4), ["0", "1", "2", "3"]),
+        (lambda: merging(Concat(), 5), []),
+        (lambda: merging(Add(), 3), []),
+        (lambda: chain(Dense(3)), []),
+    ],
+)
+def test_lines_bear_their_slots_where_these_matter_and_are_few(make, slots):
+    dot = network_dot(make())
+    labels = [re.search(r"headlabel=<(<TABLE.*?</TABLE>)>", line) for line in dot.splitlines() if " -> " in line]
+    assert [re.sub("<[^<>]*>", "", label[1]) for label in labels if label] == slots
+    assert ("which input it is" in header(dot)) == bool(slots)
+
+
+def test_slots_of_a_block_are_not_those_of_its_first_node():
+    inner = mg.Graph("inner")
+    inner.add(Subtract(), inner.input("x", 3), inner.input("y", 3))
+    g = mg.Graph("outer")
+    g.add(inner, g.input("x", 3), g.input("y", 3), name="block")
+    assert "headlabel" in network_dot(g)
+    assert "headlabel" not in network_dot(g, depth=0)
 
 
 def test_title_and_description_are_for_those_who_do_not_see_it():
@@ -577,6 +647,10 @@ def test_title_and_description_are_for_those_who_do_not_see_it():
     assert g.picture().description.count(";") == 30
     g = chain(*[Dense(3) for _ in range(27)])
     assert g.picture().description.endswith("t (target); quadratic (Quadratic) takes dense_26, t.")
+    pairs = chain(*[layer for _ in range(3) for layer in (Dense(3), Identity())])
+    assert "dense (Dense identity, 3 times) takes x; identity (Identity, 3 times) takes dense" in (
+        pairs.picture(fold=True).description
+    )
     assert chain(*[Dense(3) for _ in range(1500)]).picture().description.endswith("; and 1,473 more.")
 
 
@@ -611,6 +685,7 @@ def test_simpler_is_folded_and_only_there_if_it_has_fewer_boxes():
     assert simple.title == "transformer, network"
     assert simple.simpler() is None
     assert g.picture(fold=True).simpler().dot == g.picture(fold=True, depth=0).dot
+    assert nested().picture(depth=1).simpler().dot == nested().picture(fold=True, depth=1).dot
     assert chain(Dense(3), Dense(4)).picture().simpler() is None
     run = deep().forward(x=np.ones((2, 3)), t=np.ones((2, 3))).backward()
     assert run.picture().simpler().size == run.picture(fold=True).size
@@ -645,3 +720,13 @@ def test_advice_counts_the_boxes_that_other_views_draw(make, view, advice):
     for option, value, count in re.findall(r"(\w+)=(\S+) draws ([\d,]+)", advice):
         other = View(**{**view, option: ast.literal_eval(value)})
         assert len(Scene(g, other).boxes) == int(count.replace(",", ""))
+
+
+def test_advice_names_no_run_of_repetitions_as_a_block():
+    g = stacks(2, 3)
+    h = g.outputs[0]
+    for _ in range(3):
+        for i in range(4):
+            h = g.add(Dense(5 + (i + 1) % 4), h)
+    said = "in place of 10 boxes, depth=0 draws 7, collapse='part_1' draws 8, around='x', radius=5 a part"
+    assert g.picture(fold=True).advise() == said

@@ -113,6 +113,15 @@ def test_the_scale_reaches_as_far_as_the_sizes(smallest, largest, fall, rise):
     assert ("≤" in ratios[-1], "≥" in ratios[0]) == (smallest < 1e-20, largest > 1e8)
 
 
+def test_a_longer_scale_is_spread_and_a_short_rise_is_not():
+    s = THEMES["light"]
+    long, short = Scale([0.95e-10, 1.0], 1.0, "", s), Scale([1e-3, 8.0], 1.0, "", s)
+    assert [long.width(decades) for decades in (0, -5, -10)] == [6.0, 3.5, 1.0]
+    assert [long.color(decades) for decades in (0, -2, -10)] == [s.falling[0], s.falling[1], s.falling[5]]
+    assert [ratio for _, ratio in long.samples()] == ["1", "10⁻²", "10⁻⁴", "10⁻⁶", "10⁻⁸", "≤10⁻¹⁰"]
+    assert [short.color(decades) for decades in (0.5, 1)] == [mixed(s.falling[0], s.rising[0], 0.5), s.rising[0]]
+
+
 def legend(rows):
     """Colors, heights and words of a wedge."""
     [row] = rows
@@ -260,6 +269,7 @@ def test_every_shape_draws(name):
         (lambda: style(rising=("red", "#000000")), "rising"),
         (lambda: style(learning=["#00000g"]), "learning"),
         (lambda: style(tie="blue"), "tie"),
+        (lambda: style(font='Courier"><b>'), "names of fonts"),
         (lambda: Look(fill="#12345"), "fill"),
         (lambda: Look(outline="#1234567"), "outline"),
         (lambda: Look(ink="red"), "ink"),

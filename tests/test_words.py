@@ -127,6 +127,17 @@ def test_letters_that_take_several_rows_stand_below_the_name():
     assert rows == {"norm": ["norm", "γ^3, β^3 → a^3", "δ^3"], "quadratic": ["quadratic   C"]}
 
 
+def test_letters_of_repetitions_and_of_transposed_weights():
+    g = chain(*[Dense(3, "tanh") for _ in range(4)])
+    rows = ["dense … dense_3  ×4", "z^2…5 = w^2…5 a^before + b^2…5", "a^2…5 = σ(z^2…5)", "δ^2…5"]
+    assert said(g, "dense", fold=True, detail="symbols") == rows
+    first = Dense(4, name="first")
+    g = mg.Graph("tied", seed=0)
+    h = first(g.input("x", 3))
+    g.add(Dense(3, bias=False, weights=first.w.T), h, name="back")
+    assert said(g, "back", detail="symbols")[1] == "z^3 = (w^3)^T a^2"
+
+
 def test_a_block_has_no_letters():
     assert said(nested(), "first/core/a", detail="symbols", depth=0) == ["first"]
 
@@ -216,6 +227,13 @@ def frozen(inner, x):
     inner.add(Identity(), inner.add(Dense(4, frozen=True), x, name="first"))
 
 
+def still(inner, x):
+    """One Param that a frozen layer and another use, and one that only frozen ones have."""
+    first = Dense(3, bias=False)
+    h = inner.add(first, x, name="first")
+    inner.add(Dense(3, frozen=True, weights=first.w), h)
+
+
 def single(inner, x):
     inner.add(Dense(1, bias=False), x, name="first")
 
@@ -235,6 +253,7 @@ def many(inner, x):
         (twice, [3], ["block of 3 nodes", "3 → 3 + 3", "12 shared params"]),
         (half_frozen, [3], ["block of 3 nodes", "3 → 2", "26 params, 16 frozen"]),
         (frozen, [3], ["block of 2 nodes", "3 → 4", "16 params, frozen"]),
+        (still, [3], ["block of 2 nodes", "3 → 3", "12 params, 9 shared, 3 frozen"]),
         (single, [1], ["block of 1 node", "1 → 1", "1 param"]),
         (merging, [1, 2, 3], ["block of 1 node", "1 + 2 + 3 → 6"]),
         (merging, [1, 2, 3, 4], ["block of 1 node", "4 values → 10"]),

@@ -64,7 +64,7 @@ def _is_usual(field: Field[Any], value: Any) -> bool:
     default = field.default if field.default_factory is MISSING else field.default_factory()
     if isinstance(value, tuple) and not isinstance(default, tuple):  # one number for every axis
         return bool(value) and all(_is_usual(field, part) for part in value)
-    return default is not MISSING and type(default) is type(value) and bool(default == value)
+    return default is not MISSING and type(default) is type(value) and _settled(default) == _settled(value)
 
 
 def _in_words(name: str, value: Any) -> str:

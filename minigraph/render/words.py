@@ -70,7 +70,7 @@ def _name(box: Box) -> str:
 
 def within(name: str, path: tuple[str, ...]) -> str:
     """A name without what the frame around it says already."""
-    return name.removeprefix("/".join(path) + "/")
+    return name.removeprefix("/".join(path) + "/") if path else name
 
 
 def _kind(box: Box, scene: Scene) -> str:
