@@ -1,23 +1,40 @@
 """Backpropagation on any architecture: explicit, checked, visible and fast."""
 
-from . import activations, blocks, costs, datasets, errors, initializers, layers, metrics, optimizers, schedules
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import activations, blocks, costs, errors, initializers, layers, metrics, optimizers, schedules
 from .check import check
-from .gradient_history import GradientHistory
 from .graph import Graph, Sequential
 from .history import History, Score
 from .layer import Layer, Neurons, Node
 from .optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
 from .param import Param
 from .record import Record
-from .render.picture import Picture
-from .render.style import Look, Style
-from .render.themes import style
-from .render.view import View
 from .run import Run
 from .stopping import EarlyStopping
 from .train import fit, predict
 from .trainer import Epoch, epochs, evaluate
 from .wiring import Edge
+
+if TYPE_CHECKING:
+    from . import datasets
+    from .gradient_history import GradientHistory
+    from .render.picture import Picture
+    from .render.style import Look, Style
+    from .render.themes import style
+    from .render.view import View
+
+_LATER = {
+    "GradientHistory": ".gradient_history",
+    "Look": ".render.style",
+    "Picture": ".render.picture",
+    "Style": ".render.style",
+    "View": ".render.view",
+    "datasets": ".datasets",
+    "style": ".render.themes",
+}
+"""What is imported at its first use: together it takes as long as all the rest."""
 
 __all__ = [
     "SGD",
@@ -60,3 +77,15 @@ __all__ = [
     "schedules",
     "style",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(_LATER[name], __name__)
+    value = globals()[name] = getattr(module, name, module)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -15,7 +15,7 @@ from .errors import GraphError, LayerError, MinigraphError, ShapeError
 from .layer import Input, Layer, Node, graph_of
 from .layers import StopGradient
 from .numbers import is_whole
-from .param import Shape
+from .param import Arena, Shape, moment
 from .record import whole
 from .wiring import Wiring
 
@@ -30,6 +30,7 @@ class Assembly(Wiring):
         self._entropy = np.random.SeedSequence(None if seed is None else whole(seed, f"graph {name!r}")).entropy
         self.rng = np.random.default_rng(self._entropy)
         self._runs = 0
+        self._arena = Arena()
         self.warned: int | None = None
 
     def input(self, name: str, shape: int | Iterable[int], dtype: Any = None) -> Node:
@@ -70,8 +71,12 @@ class Assembly(Wiring):
         if isinstance(layer, Block):
             return layer.inline(self, inputs, name)
         full = self.names.claim(name) if name is not None else self.names.suggest(layer)
-        shape = self.built(layer, inputs, f"{where} {full!r}", user_line())
-        return self.append(layer, full, inputs, shape, self.dtype)
+        line, before = user_line(), moment()
+        shape = self.built(layer, inputs, f"{where} {full!r}", line)
+        for param in layer.params.values():
+            if param.version > before:
+                self._arena.settle(param)
+        return self.append(layer, full, inputs, shape, self.dtype, source=line)
 
     def built(self, layer: Layer, inputs: tuple[Node, ...], said: str, line: str) -> Shape:
         """Have a layer built for these inputs and return its output's shape; what it says no to names it as `said`."""
@@ -130,6 +135,9 @@ class Assembly(Wiring):
                 self.drop_last()
             raise
         return node
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_arena": Arena()}  # copies of Params lie elsewhere
 
     def recast(self, kind: np.dtype[Any]) -> None:
         """Compute in another float dtype from now on, with Params and running statistics converted to it."""

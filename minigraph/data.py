@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -35,7 +36,7 @@ def gather(graph: Graph, data: Mapping[str, ArrayLike], wanted: list[Node]) -> t
     rows: dict[str, Any] = {}
     for node, array in arrays.items():
         lazy = isinstance(array, np.memmap)
-        rows[node.name] = _OnDisk(array, node) if lazy else np.ascontiguousarray(array).reshape(m, *node.shape)
+        rows[node.name] = _OnDisk(array, node) if lazy else np.require(array, None, ["C", "A"]).reshape(m, *node.shape)
     return rows, single
 
 
@@ -53,12 +54,17 @@ class _OnDisk:
     def __init__(self, array: Array, node: Node):
         self.array = array
         self.dtype = node.dtype
+        self.shape = array.shape
 
     def __len__(self) -> int:
         return len(self.array)
 
-    def __getitem__(self, rows: Any) -> Array:
+    def __getitem__(self, rows: slice) -> Array:
         return np.asarray(self.array[rows], self.dtype)
+
+    def take(self, rows: Array, axis: int, out: Array, mode: str) -> None:
+        """As arrays do it, along the first axis."""
+        out[...] = self.array[rows]
 
 
 def rows_of(graph: Graph, data: Mapping[str, ArrayLike], wanted: list[Node]) -> dict[str, Array]:
@@ -72,7 +78,8 @@ def rows_of(graph: Graph, data: Mapping[str, ArrayLike], wanted: list[Node]) -> 
 class Rows:
     """Arrays to deal out in batches of `size` (the last may be short), shuffled anew each time if a generator is given.
 
-    Raises GraphError for a size that means nothing.
+    Shuffled batches lie on a tray: each is valid until the next is asked for. Raises GraphError for a size that means
+    nothing.
     """
 
     def __init__(self, arrays: Mapping[str, Array], size: int | None, rng: np.random.Generator | None = None):
@@ -84,16 +91,46 @@ class Rows:
         self.size = size
         self.rng = rng
         self.n = len(next(iter(arrays.values()), (None,)))  # without any array, one example of nothing
+        self.tray = None if rng is None else _Tray(arrays, size, self.n)
 
     def __len__(self) -> int:
         """Number of batches."""
         return -(-self.n // self.size)
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
-        order = None if self.rng is None else self.rng.permutation(self.n)
-        for start in range(0, self.n, self.size):
-            rows = slice(start, start + self.size) if order is None else order[start : start + self.size]
-            yield {name: array[rows] for name, array in self.arrays.items()}
+        if self.rng is None or self.tray is None:
+            for start in range(0, self.n, self.size):
+                yield {name: array[start : start + self.size] for name, array in self.arrays.items()}
+            return
+        order, rows = self.rng.permutation(self.n), self.tray.rows
+        for start in range(0, self.n, rows):
+            yield from self.tray.fill(order[start : start + rows])
+
+
+class _Tray:
+    """Room for some batches: gathering several at once is faster, if they stay in the cache until they are used."""
+
+    BYTES = 1 << 19
+
+    def __init__(self, arrays: Mapping[str, Array], size: int, n: int):
+        example = sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays.values())
+        several = min(max(self.BYTES // (size * example or 1), 1), 1000)
+        self.arrays = arrays
+        self.size = size
+        self.rows = min(several * size, n)
+        self.room = {name: np.empty((self.rows, *array.shape[1:]), array.dtype) for name, array in arrays.items()}
+        self.batches = [self._batch(start, start + size) for start in range(0, self.rows - size + 1, size)]
+
+    def _batch(self, start: int, end: int) -> dict[str, Array]:
+        return {name: array[start:end] for name, array in self.room.items()}
+
+    def fill(self, order: Array) -> list[dict[str, Array]]:
+        """Gather these examples, at most `rows`; the batches that they make."""
+        n = len(order)
+        for name, array in self.arrays.items():
+            array.take(order, 0, self.room[name][:n], "clip")  # "raise" would take another copy
+        whole, rest = divmod(n, self.size)
+        return self.batches[:whole] + ([self._batch(n - rest, n)] if rest else [])
 
 
 class Stream:

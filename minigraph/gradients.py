@@ -9,7 +9,6 @@ import numpy as np
 from .errors import GraphError, MinigraphError, NoPathError, NotComputedError
 from .layer import Node
 from .param import Array, Param
-from .views import error_state
 
 if TYPE_CHECKING:
     from .results import Results
@@ -23,7 +22,7 @@ def shares(run: Results, param: Param) -> list[tuple[Node, Array]]:
     if run.backward_done >= 0:
         sweep = run.swept_back()
         nodes = sweep.uses.get(param, [])
-        if nodes and all(error_state(run, node) == "computed" for node in nodes):
+        if nodes and all(sweep.place[node] < run.backward_done for node in nodes):
             return [(node, sweep.records[node].grad[param]) for node in nodes]
     raise _why_missing(run, param)
 
@@ -70,6 +69,8 @@ def per_example(run: Results, param: Param) -> Array:
     run.current()  # as it goes back again, example by example
     sweep = run.swept_back()
     for node in sweep.place:
+        if sweep.records[node].forgotten:
+            raise NotComputedError(f"no gradient per example: {node.name!r} is recomputed in training, see g.forward")
         if node.layer.mixes_examples:
             raise GraphError(f"no gradient per example: {type(node.layer).__name__} {node.name!r} mixes examples")
     result = np.zeros((run.m, *param.shape), param.dtype)

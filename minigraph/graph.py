@@ -23,6 +23,7 @@ from .schedule import Problem, problems
 
 if TYPE_CHECKING:
     from .explain import Explanation
+    from .memory import Memory
     from .render.picture import Picture
     from .render.style import Style
     from .run import Run
@@ -39,6 +40,23 @@ class Graph(Assembly, Block):
     def inline(self, graph: Any, inputs: Sequence[Node], name: str | None) -> Any:
         """Put this graph's nodes into another graph, as a block: what `graph.add` does with a graph."""
         return inline(self, graph, inputs, name)
+
+    def block(self, block: Block, *inputs: Node, name: str | None = None, recompute: bool = False) -> Any:
+        """Add a graph as a block of nodes, as `add` does; with `recompute`, for training in less memory.
+
+        Training runs (`fit`, `Run(…, training=True, guard=False)`) then don't keep what the block's nodes compute for
+        the way back, but compute it a second time: the same gradients, bit for bit, for a third more work. Of a block
+        of N nodes about √N outputs are kept, and what lies between two of them at a time. `run["node"]` can't show
+        what isn't kept; runs that are looked at, `g.forward(…)` and `fit(watch=…)`, keep it all. Chen, Xu, Zhang and
+        Guestrin 2016. Raises GraphError for what isn't a block, and what `add` raises.
+        """
+        if not isinstance(block, Block):
+            raise GraphError(f"g.block takes a graph, got {block!r}: g.add takes layers")
+        before = len(self.nodes)
+        result = self.add(block, *inputs, name=name)
+        if recompute:
+            self.recomputed |= {node.block[:1] for node in self.nodes[before:]}
+        return result
 
     # ---- taking apart ----
 
@@ -128,6 +146,16 @@ class Graph(Assembly, Block):
             count = self._runs
         state = np.random.SeedSequence(self._entropy, spawn_key=(count,)).generate_state(1, np.uint64)
         return int(state[0])
+
+    def memory(self, batch: int, *, optimizer: Any = None, training: bool = True) -> Memory:
+        """Predict the bytes that training takes, or with training=False answering, in batches of a size: `print` it.
+
+        Targets and labels are made up. See `minigraph.memory.memory`. Raises GraphError where there is nothing to train
+        by, and for layers that refuse all made-up arrays.
+        """
+        from .memory import memory
+
+        return memory(self, batch, optimizer=optimizer, training=training)
 
     def summary(self) -> str:
         """A table: l, name, layer, shapes in and out, Params, with whom they are shared, and totals."""

@@ -24,7 +24,8 @@ def inline(block: Graph, graph: Graph, inputs: Sequence[Node], name: str | None)
         raise GraphError(f"graph {graph.name!r} can't be a block of itself (at {user_line()})")
     takes, outputs, aside = block.free_inputs, block.outputs, block.aside
     prefix = graph.names.claim(name) if name is not None else graph.names.unique(snake(block.name))
-    where = f"block {prefix!r} (graph {block.name!r}, added at {user_line()})"
+    line = user_line()
+    where = f"block {prefix!r} (graph {block.name!r}, added at {line})"
     if len(takes) != len(inputs):
         names = ", ".join(repr(node.name) for node in takes)
         raise GraphError(f"{where} takes {len(takes)} inputs ({names}), got {len(inputs)}")
@@ -49,6 +50,8 @@ def inline(block: Graph, graph: Graph, inputs: Sequence[Node], name: str | None)
                 node.shape,
                 node.dtype,
                 (prefix, *node.block),
+                line,
             )
+    graph.recomputed |= {(prefix, *path) for path in block.recomputed}
     results = tuple(stands_for[node] for node in outputs)
     return results[0] if len(results) == 1 else results

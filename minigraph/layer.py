@@ -46,16 +46,24 @@ class Layer:
     statistics: ClassVar[tuple[str, ...]] = ()
     """Attributes with arrays that training moves without a gradient: running means and the like."""
 
+    steady: ClassVar[bool] = False
+    """Whether forward and backward make the same numpy calls with the same arrays in every sweep, whatever the numbers.
+
+    From the third sweep on, a run makes these calls without the layer. It holds for the class that says so, not for
+    those derived from it: layers of one's own are always called.
+    """
+
     edition: ClassVar[int] = 0
-    """Grows whenever some layer is frozen, thawed or given another Param, so that runs notice."""
+    """Grows whenever a layer is frozen, thawed, given another Param or, a steady one, changed: runs notice."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "frozen" and not isinstance(value, (bool, np.bool_)):
             raise GraphError(f"{type(self).__name__} takes frozen as True or False, got {value!r}")
         before = self.__dict__.get(name, self)
         object.__setattr__(self, name, value)
-        if before is not self and before is not value and (name == "frozen" or Param in (type(before), type(value))):
-            Layer.edition += 1
+        if before is not self and before is not value:
+            weighty = name == "frozen" or Param in (type(before), type(value))
+            Layer.edition += weighty or "steady" in vars(type(self))
 
     if not TYPE_CHECKING:
 
@@ -95,7 +103,12 @@ class Layer:
 
         A Param with several names, as one that was handed in as initial value, goes by the last.
         """
-        found = {param: name for key, value in vars(self).items() for name, param in _params_in(key, value)}
+        found: dict[Param, str] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Param):
+                found[value] = name
+            elif isinstance(value, (Layer, list, tuple, dict)):
+                found.update((param, inner) for inner, param in _params_in(name, value))
         return {name: param for param, name in found.items()}
 
     def param(

@@ -41,7 +41,7 @@ Specs: TypeAlias = "Spec | Iterable[Spec] | Mapping[str, Spec | Iterable[Spec]]"
 class Mean:
     """The mean over examples of f(a, y), which gives a number for each example, or one for all it is given.
 
-    What it gives for all at once is weighted by their number; f sees some hundred examples at a time.
+    What it gives for all at once is weighted by their number; f sees some thousand examples at a time.
     """
 
     def __init__(self, function: Callable[[Array, Array], Any], name: str | None = None):
@@ -86,6 +86,10 @@ class Share:
         if self.cost is not None and not self.cost.names_classes(y):
             kind = type(self.cost).__name__
             raise GraphError(f"metric {self.name!r} takes targets that name classes, but those of this {kind} don't")
+        self.count_right(a, y)
+
+    def count_right(self, a: Array, y: Array) -> None:
+        """Take in some examples whose targets are known to name classes."""
         right = self.answers(a, y)
         self.right += int(right.sum())
         self.count += right.size

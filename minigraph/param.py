@@ -17,11 +17,24 @@ Shape: TypeAlias = tuple[int, ...]
 
 
 _moments = count(1)
+_last_change = 0
 
 
 def moment() -> int:
     """A number larger than all before: Params say with it when they changed, runs when they went forward."""
     return next(_moments)
+
+
+def change() -> int:
+    """The moment of a change of some Param's value."""
+    global _last_change
+    _last_change = moment()
+    return _last_change
+
+
+def last_change() -> int:
+    """The moment of the last change of any Param's value."""
+    return _last_change
 
 
 class Param:
@@ -39,7 +52,7 @@ class Param:
             raise ShapeError(f"Param {name!r} takes a float array with at least one axis, got {array!r}")
         self._value = array
         self.name = name
-        self.version = moment()
+        self.version = change()
 
     @property
     def value(self) -> Array:
@@ -79,7 +92,7 @@ class Param:
 
     def touch(self) -> None:
         """Say that the value was changed, so that no run goes backward with new weights and old activations."""
-        self.version = moment()
+        self.version = change()
 
     def fingerprint(self) -> tuple[int, int]:
         """Version and checksum: equal as long as nobody changed the value, by whichever way."""
@@ -107,3 +120,26 @@ class Transposed:
     def T(self) -> Param:
         """The Param itself."""
         return self.param
+
+
+class Arena:
+    """Room for Params beside each other, in blocks that grow: then one call moves many of them."""
+
+    SPARE = 4096
+    """So many elements more than the first Param takes: biases and small weights find room beside large ones."""
+
+    def __init__(self) -> None:
+        self._block = np.empty(0)
+        self._end = 0
+        self._size = 0
+
+    def settle(self, param: Param) -> None:
+        """Move a new Param's value behind the one before."""
+        value, end = param.value, self._end + param.size
+        if end > self._block.size or self._block.dtype != value.dtype:
+            self._block = np.empty(max(param.size + self.SPARE, self._size // 2), value.dtype)
+            self._size += self._block.size
+            self._end, end = 0, param.size
+        place = self._block[self._end : end].reshape(value.shape)
+        place[...] = value
+        param._value, self._end = place, end

@@ -10,7 +10,7 @@ from .costs import Cost
 from .errors import FeedError, GraphError, GraphWarning
 from .graph import Graph
 from .layer import Input, Layer
-from .param import Param, moment
+from .param import Param, last_change, moment
 from .schedule import ancestors, topological
 
 
@@ -28,6 +28,7 @@ class Plan:
         self.cuts = graph.cuts
         self.dtype = graph.dtype
         self.training = training
+        self.recomputed = graph.recomputed
         self.order = sorted(order, key=lambda node: not isinstance(node.layer, Input))
         self.inputs = [node for node in order if isinstance(node.layer, Input)]
         self.costs = [node for node in order if isinstance(node.layer, Cost)]
@@ -44,6 +45,8 @@ class Plan:
     def changed(self, weights: Any) -> list[Param]:
         """The Params that changed since."""
         if isinstance(weights, int):
+            if weights > last_change():
+                return []
             return [param for param in self.params if param.version > weights]
         return [param for param, before in zip(self.params, weights, strict=True) if param.fingerprint() != before]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,9 @@ class Clock:
     def __init__(self, seed: int):
         self.seed = whole(seed, "a run")
         self.sweep = 0
+
+
+_LASTING = {"ones", "m", "dtype", "training", "grad", "needs", "_clock", "_node", "_from_forward"}
 
 
 class Record:
@@ -55,6 +59,8 @@ class Record:
     z: Array
     delta: Array
     sent: Array
+    forgotten: bool | None
+    """Whether what was computed isn't kept, to be computed again for the backward sweep."""
     _drawn_in: int | None
     _generator: np.random.Generator
     _from_forward: frozenset[str]
@@ -98,6 +104,11 @@ class Record:
             self._drawn_in = self._clock.sweep
         return self._generator
 
+    @property
+    def draws(self) -> bool:
+        """Whether random numbers were drawn in this sweep."""
+        return self._drawn_in == self._clock.sweep
+
     def seal(self) -> None:
         """Remember what forward left here, so that nobody mistakes what an earlier backward left for current."""
         self._from_forward = frozenset(self.__dict__)
@@ -105,6 +116,12 @@ class Record:
     def is_from_forward(self, name: str) -> bool:
         """Whether forward, not backward, sets the attribute of that name."""
         return name in self._from_forward
+
+    def forget(self, but: Iterable[str]) -> None:
+        """Let go of what the layer left here, but for some attributes and the gradients of its Params."""
+        for name in vars(self).keys() - _LASTING - set(but):
+            delattr(self, name)
+        self.forgotten = True
 
     def rewind(self) -> None:
         """Let `rng` start again, so that recomputing the node draws the same numbers."""

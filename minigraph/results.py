@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .backward import BackwardSweep
 from .errors import GraphError, NotComputedError, StaleError
+from .forward import ForwardSweep
 from .gradients import gradient, per_example, per_use
 from .graph import Graph
 from .layer import Layer, Node
 from .param import Param
 from .plan import Plan
 from .record import Clock
-from .sweep import BackwardSweep, ForwardSweep
-from .views import Chain, EdgeView, RecordView
+from .views import Chain, EdgeView, RecordView, forgotten
 
 if TYPE_CHECKING:
     from .diagnose import Diagnosis
@@ -73,6 +74,14 @@ class Results:
         if self._forward.plan.cuts != self.graph.cuts:
             raise StaleError("the graph's nodes were edited after this run: make a new one with g.forward(…)")
         return self._forward
+
+    def kept(self) -> ForwardSweep:
+        """The forward sweep; raises what `swept` raises, and NotComputedError where it keeps only some of its nodes."""
+        sweep = self.swept()
+        for node in sweep.segments:
+            if sweep.records[node].forgotten:
+                raise NotComputedError(forgotten(node))
+        return sweep
 
     def swept_back(self) -> BackwardSweep:
         """The backward sweep; raises NotComputedError when there is none for the current forward sweep."""
@@ -151,10 +160,11 @@ class Results:
 
         Vanishing, exploding and dead gradients, saturated units, NaN and more, see `minigraph.diagnose.diagnose`; with
         the learning rate of gradient descent also updates out of proportion. Raises NotComputedError before any forward
-        sweep.
+        sweep, and for a run that doesn't keep what it computed.
         """
         from .diagnose import diagnose
 
+        self.kept()
         return diagnose(self, lr=lr)
 
     def explain(
@@ -172,12 +182,14 @@ class Results:
     def picture(self, *, style: Style | str = "light", **view: Any) -> Picture:
         """A drawing of the gradient flow, for a notebook or to be saved; options are those of `mg.View`.
 
-        Raises NotComputedError before any forward sweep, GraphError for other options.
+        Raises NotComputedError before any forward sweep and for a run that doesn't keep what it computed, GraphError
+        for other options.
         """
         from .render.flow import flow_picture
         from .render.themes import style as themed
         from .render.view import view_of
 
+        self.kept()
         return flow_picture(self, view_of(view), themed(style))
 
     def draw(
@@ -205,6 +217,7 @@ class Results:
         from .render.exploring import explore
         from .render.view import view_of
 
+        self.kept()
         return explore(self, path, history, timeout, view_of(view))
 
     def neurons(self, *, style: Style | str = "light", **options: Any) -> Picture:

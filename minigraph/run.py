@@ -8,16 +8,17 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .backward import BackwardSweep
 from .costs import Cost
 from .errors import FeedError, GraphError, NotComputedError, StaleError
 from .feeds import admit, admit_error, batch_of, merged
+from .forward import ForwardSweep
 from .graph import Graph
 from .layer import Layer, Node
 from .param import Array
 from .plan import Plan, check_feeds
 from .record import Clock
 from .results import Results
-from .sweep import BackwardSweep, ForwardSweep
 from .views import RecordView
 from .wiring import settled
 
@@ -30,12 +31,22 @@ class Run(Results):
     Sweeping the same run again reuses its arrays. `seed` decides what noise layers draw. With `guard`, feeds are
     copied, and any change of a weight between forward and backward is noticed. Training loops go without: feeds are
     taken as they are, to be left alone until the sweeps are over, and changes of weights are noticed when an optimizer
-    or an assignment to `Param.value` made them, not when they were written into the array.
+    or an assignment to `Param.value` made them, not when they were written into the array. They also `keep` nothing of
+    blocks that are recomputed in training (see `Graph.block`), unless asked to.
     """
 
-    def __init__(self, graph: Graph, *, training: bool = False, seed: int | None = None, guard: bool = True):
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        training: bool = False,
+        seed: int | None = None,
+        guard: bool = True,
+        keep: bool | None = None,
+    ):
         super().__init__(graph, Clock(graph.next_seed() if seed is None else seed), guard)
         self.training = training
+        self._keep = guard if keep is None else keep
         self._token = object()
         self._committed = 0
 
@@ -60,12 +71,14 @@ class Run(Results):
         feeds that don't fit, LayerError where a layer fails.
         """
         if feeds is not None:
-            named = merged(feeds, named)
+            named = merged(feeds, named) if named or type(feeds) is not dict else feeds
         token = self._token = object()
         done, self.forward_done, self.backward_done = self.forward_done, 0, -1
         self.clock.sweep += 1
-        self.training = self.training if training is None else bool(training)
-        until = settled(until)
+        if training is not None:
+            self.training = bool(training)
+        if until is not None:
+            until = settled(until)
         plan = self._plan
         if plan is None or plan.asked != (self.graph.edition, Layer.edition, until, self.training):
             plan = self._plan = Plan(self.graph, until, self.training)
@@ -87,14 +100,15 @@ class Run(Results):
         sweep = self._forward
         if sweep is None or sweep.plan is not plan or len(named) != len(sweep.inbox):
             return self._admitted(plan, named)
-        for name, shape, dtype, held, k in sweep.inbox:
+        outputs, copied = sweep.outputs, sweep.copied
+        for name, shape, dtype, held, whole, k in sweep.inbox:
             array = named.get(name)
             if type(array) is not np.ndarray or array.shape != shape or array.dtype != dtype:
                 return self._admitted(plan, named)
-            if self._guard or sweep.single:
+            if k in copied:
                 np.copyto(held, array)
-            else:
-                sweep.outputs[k] = array
+                array = whole
+            outputs[k] = array
         return sweep
 
     def _behind(self, sweep: ForwardSweep, named: Mapping[str, Any]) -> list[Any]:
@@ -118,7 +132,9 @@ class Run(Results):
         m, single = batch_of(arrays)
         sweep = self._forward
         if sweep is None or sweep.plan is not plan or (m, single) != (sweep.m, sweep.single):
-            sweep = self._forward = ForwardSweep(plan, m, single, self.clock)
+            sweep = self._forward = ForwardSweep(plan, m, single, self.clock, self._keep)
+            if self._guard or single:
+                sweep.copied.update(k for *_, k in sweep.inbox)
         sweep.take(arrays)
         return sweep
 
@@ -141,7 +157,8 @@ class Run(Results):
         """
         forward = self.current()
         seeds = forward.cost_seeds if source is None and error is None else self._seeds(forward, source, error)
-        wrt = settled(wrt)
+        if wrt is not None:
+            wrt = settled(wrt)
         sweep = self._backward
         if sweep is None or sweep.forward is not forward or not sweep.serves(seeds, wrt):
             if not seeds and source is not None:

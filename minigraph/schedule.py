@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
@@ -19,18 +18,14 @@ def topological(nodes: Sequence[Node]) -> list[Node]:
 
     Raises GraphError naming the nodes of a cycle.
     """
-    place = {node: i for i, node in enumerate(nodes)}
-    waiting = [len(node.inputs) for node in nodes]
     users = consumers(nodes)
-    ready = deque(node for node in nodes if not node.inputs)
-    order: list[Node] = []
-    while ready:
-        node = ready.popleft()
-        order.append(node)
+    waiting = {node: len(node.inputs) for node in nodes}
+    order = [node for node in nodes if not node.inputs]
+    for node in order:  # which grows meanwhile
         for user, _ in users[node]:
-            waiting[place[user]] -= 1
-            if not waiting[place[user]]:
-                ready.append(user)
+            waiting[user] -= 1
+            if not waiting[user]:
+                order.append(user)
     if len(order) < len(nodes):
         names = [node.name for node in _cycle(set(nodes) - set(order))]
         if len(names) > 2 * SHOWN:
@@ -94,22 +89,22 @@ def errands(order: Sequence[Node], seeds: Collection[Node], wrt: Collection[Node
     A node takes part when a path leads from it to a seed and something behind it wants an error: an unfrozen Param
     or a node in `wrt`.
     """
-    wants: set[Node] = set()
+    wants, begins, asked = set[Node](), set(seeds), set(wrt)
     for node in order:
         trains = not node.layer.frozen and bool(node.layer.params)
-        if trains or node in wrt or any(slot_node in wants for slot_node in _open_inputs(node)):
+        if trains or node in asked or any(slot_node in wants for slot_node in _open_inputs(node)):
             wants.add(node)
     arriving: dict[Node, list[tuple[Node, int]]] = {}
     plan: list[Errand] = []
     for node in reversed(order):
-        if node not in wants or (node not in seeds and node not in arriving):
+        if node not in wants or (node not in begins and node not in arriving):
             continue
         closed = node.constant_inputs
         needs = tuple(slot not in closed and source in wants for slot, source in enumerate(node.inputs))
         for slot, source in enumerate(node.inputs):
             if needs[slot]:
                 arriving.setdefault(source, []).append((node, slot))
-        plan.append(Errand(node, arriving.get(node, [])[::-1], node in seeds, needs))
+        plan.append(Errand(node, arriving.get(node, [])[::-1], node in begins, needs))
     return plan
 
 

@@ -11,6 +11,8 @@ from .schedule import levels
 HEADER = ("l", "name", "layer", "in → out", "params", "shared with")
 SHOWN = 3
 """How many of the other uses of a layer are named."""
+MOST = 4
+"""Beyond so many inputs they are counted: the shapes of all would make every row of the table as wide."""
 
 
 def table(graph: Graph) -> str:
@@ -62,8 +64,10 @@ def kind_of(node: Node, is_target: bool) -> str:
 
 
 def shapes_of(node: Node) -> str:
-    """Sample shapes in and out: "12 → 6", "6 + 6 → 12"."""
+    """Sample shapes in and out: "12 → 6", "6 + 6 → 12", "200 inputs → 6"."""
     out = shape_text(node.shape)
+    if len(node.inputs) > MOST:
+        return f"{len(node.inputs)} inputs → {out}"
     return f"{' + '.join(shape_text(source.shape) for source in node.inputs)} → {out}" if node.inputs else out
 
 

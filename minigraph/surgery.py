@@ -98,6 +98,7 @@ def part(graph: Graph, starts: Sequence[Node], ends: Sequence[Node], name: str) 
             stands_for[node] = result.append(layer, node.name, inputs, node.shape, node.dtype, node.block)
     for name in _blocks(result.nodes):
         result.names.nodes.setdefault(name)
+    result.recomputed = set(graph.recomputed)
     result.output(*(stands_for[end] for end in ends if not isinstance(end.layer, Cost)))
     return result
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .costs import Cost
 from .graph import Graph
 from .layer import Input, Node
 from .schedule import levels
@@ -26,7 +25,7 @@ class Symbols:
     def __init__(self, graph: Graph):
         self.graph = graph
         self.level = levels(graph.nodes)
-        aside = graph.aside
+        aside, self._costs = graph.aside, len(graph.costs)
         counted = [n for n in graph.nodes if n not in aside and (n.layer.params or isinstance(n.layer, Input))]
         count = Counter(self.level[node] for node in counted)
         self._numbered = {node: self.level[node] for node in counted if count[self.level[node]] == 1}
@@ -43,4 +42,4 @@ class Symbols:
     def cost(self, node: Node | str) -> str:
         """The superscript of C: nothing where the graph has one cost, else the cost's name."""
         found = self.graph[node]
-        return found.name if len([n for n in self.graph.nodes if isinstance(n.layer, Cost)]) > 1 else ""
+        return found.name if self._costs > 1 else ""

@@ -14,9 +14,9 @@ from .errors import GraphError
 from .feeds import merged
 from .graph import Graph
 from .history import History, Score
+from .inference import Inference
 from .numbers import is_whole
 from .param import Array
-from .run import Run
 from .stopping import Best, EarlyStopping
 from .trainer import Data, Epoch, Stepper, Trainer, Watcher
 
@@ -73,9 +73,9 @@ def fit(
     an_epoch = len(trainer.batches) if isinstance(trainer.batches, Rows) else steps
     with tqdm(total=an_epoch and epochs * an_epoch, disable=not progress, unit=" batches") as bar:
 
-        def tell(judged: bool) -> None:
-            if judged:
-                bar.set_postfix_str(_words(trainer.tally.score(), None), refresh=False)
+        def tell(score: Score | None) -> None:
+            if score is not None:
+                bar.set_postfix_str(_words(score, None), refresh=False)
             bar.update()
 
         trainer.each_batch = tell
@@ -112,12 +112,11 @@ def predict(
     arrays, single = gather(graph, merged(data, named), outputs)
     rows = Rows(arrays, batch_size)
     found = {node.name: np.empty((rows.n, *node.shape), node.dtype) for node in outputs}
-    run, start = Run(graph), 0
+    inference, start = Inference(graph, outputs), 0
     for batch in rows:
-        run.forward(batch, until=outputs)
-        for node in outputs:
-            found[node.name][start : start + run.m] = run[node].a
-        start += run.m
+        for node, a in inference.outputs(batch).items():
+            found[node.name][start : start + len(a)] = a
+        start += len(a)
     if single:
         found = {name: array[0] for name, array in found.items()}
     return found[outputs[0].name] if len(outputs) == 1 and (until is None or _is_one(until)) else found

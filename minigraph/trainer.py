@@ -16,6 +16,7 @@ from .errors import GraphError
 from .gradient_history import GradientHistory
 from .graph import Graph
 from .history import COLUMNS, Score
+from .inference import Inference
 from .layer import Node
 from .numbers import is_whole
 from .optimizers import Optimizer
@@ -102,14 +103,14 @@ class Trainer:
             raise GraphError("accumulate takes minigraph's optimizers: this one has step(run) alone")
         self.watch = _watchers(watch)
         rng = np.random.default_rng(graph.next_seed() if seed is None else whole(seed, "training"))
-        self.run = Run(graph, training=True, seed=int(rng.integers(2**63)), guard=False)
+        self.run = Run(graph, training=True, seed=int(rng.integers(2**63)), guard=False, keep=bool(self.watch))
         self.batches = source(graph, data, self.costs, batch_size, rng, steps)
         self.validation = validation
         if isinstance(validation, Mapping):
             source(graph, validation, self.costs, 1)  # now rather than after the first epoch
         self.done = 0
-        self.each_batch: Callable[[bool], None] = lambda judged: None
-        """Called after each batch, with whether its answers were judged already."""
+        self.each_batch: Callable[[Score | None], None] = lambda score: None
+        """Called after each batch, with the score so far when answers were judged anew."""
 
     def _look(self) -> None:
         """See which costs the graph has: callbacks may have edited it."""
@@ -124,13 +125,14 @@ class Trainer:
         self.tally.clear()
         for ours in self.ours:
             ours.discard()  # what a training or an epoch that was interrupted has left there
-        count, watch = 0, self.watch
+        count, watch, until = 0, self.watch, tuple(self.costs)
         for count, batch in enumerate(self.batches, 1):
-            self.run.forward(batch, until=self.costs).backward()
+            self.run.forward(batch, until=until).backward()
             for watcher in watch:
                 watcher(self.run)
             self._learn(count)
-            self.each_batch(self.tally.add(self.run, batch))
+            sweep = self.run.swept()
+            self.each_batch(self.tally.score() if self.tally.add(sweep.outputs, sweep.m) else None)
         if count % self.accumulate:
             self._move()
         for watcher in watch:
@@ -182,17 +184,18 @@ def evaluate(graph: Graph, data: Data, *, batch_size: int = 1000, metrics: metri
     `data` is a dict of arrays by input name, or batches of them one after the other.
     """
     costs = costs_of(graph)
-    run = Run(graph)
     tally = Tally(costs, metrics)
+    inference = Inference(graph, [*costs, *(source for node in costs for source in node.inputs)])
     for batch in source(graph, data, costs, batch_size):
-        tally.add(run.forward(batch, until=costs), batch)
+        found = inference.outputs(batch)
+        tally.add({node.id: a for node, a in found.items()}, len(found[costs[0]]))
     return tally.score()
 
 
 class Tally:
-    """Costs, right answers and metrics summed up batch by batch; answers are judged some hundred at a time."""
+    """Costs, right answers and metrics summed up batch by batch; answers are judged some thousand at a time."""
 
-    JUDGED_AT_ONCE = 1000
+    JUDGED_AT_ONCE = 4000
     BYTES_AT_ONCE = 1 << 24
 
     def __init__(self, costs: list[Node], specs: metrics.Specs):
@@ -207,29 +210,39 @@ class Tally:
 
     def clear(self) -> None:
         """Begin anew."""
-        self.n = self.known = 0
+        self.n = 0
         self.total = 0.0
-        self._answers: dict[Node, list[tuple[Array, Array]]] = {}
-        self._bytes = 0
+        self._held = self._room = 0
+        self._shelves: list[tuple[int, Array]] = []
         for _, _, metric in self.judges or ():
             metric.clear()
 
-    def add(self, run: Run, batch: Mapping[str, Any]) -> bool:
-        """Take in a run's batch; whether answers were judged now."""
-        outputs = run.swept().outputs
-        for node in self.costs:
-            self.total += float(np.add.reduce(outputs[node.id]))
-        self.n += run.m
-        if self.judges is None:
-            self.judges = [*self._accuracy(outputs), *self.specs]
-        for node in {node: None for _, node, _ in self.judges}:
-            a, y = (outputs[source.id].copy() for source in (node.inputs[0], target_of(node)))
-            self._answers.setdefault(node, []).append((a, y))
-            self._bytes += a.nbytes + y.nbytes
-        if self.n - self.known < self.JUDGED_AT_ONCE and self._bytes < self.BYTES_AT_ONCE:
+    def add(self, outputs: Any, m: int) -> bool:
+        """Take in a batch, of all nodes' outputs by id; whether there were enough answers to judge them now."""
+        start, end = self._held, self._held + m
+        if end > self._room:
+            self._judge()
+            self._make_room(outputs, m)
+            start, end = 0, m
+        for k, shelf in self._shelves:
+            shelf[start:end] = outputs[k]
+        self._held = end
+        if end < self._enough:
             return False
         self._judge()
         return True
+
+    def _make_room(self, outputs: Any, m: int) -> None:
+        """Room for enough batches of m examples: for C_x of each cost, then for outputs and targets of those judged."""
+        if self.judges is None:
+            self.judges = [*self._accuracy(outputs), *self.specs]
+        self._judged = list({node: None for _, node, _ in self.judges})
+        answers = [source.id for node in self._judged for source in (node.inputs[0], target_of(node))]
+        example = sum(outputs[k][0].nbytes for k in answers)
+        self._enough = min(self.JUDGED_AT_ONCE, self.BYTES_AT_ONCE // (example or 1))
+        self._room = max(self._enough - 1, 0) + m
+        for k in (*(node.id for node in self.costs), *answers):
+            self._shelves.append((k, np.empty((self._room, *outputs[k].shape[1:]), outputs[k].dtype)))
 
     def score(self) -> Score:
         """The means so far."""
@@ -237,7 +250,7 @@ class Tally:
         found = {name: metric.value() for name, _, metric in self.judges or ()}
         return Score(self.total / self.n, found.get("accuracy"), {k: v for k, v in found.items() if k != "accuracy"})
 
-    def _accuracy(self, outputs: list[Any]) -> list[tuple[str, Node, metrics.Metric]]:
+    def _accuracy(self, outputs: Any) -> list[tuple[str, Node, metrics.Metric]]:
         """Accuracy, if exactly one cost has targets that name classes and nobody asked for it."""
         found = [
             (node, metrics.of_cost(node, outputs[target_of(node).id]))
@@ -251,20 +264,23 @@ class Tally:
         return judged if self.guessed else []
 
     def _judge(self) -> None:
-        answers = {
-            node: tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-            for node, parts in self._answers.items()
-        }
-        if self.guessed and self.judges and answers:
-            node = self.judges[0][1]
-            if not cast(Cost, node.layer).names_classes(answers[node][1]):
+        if not self._held:
+            return
+        n, held = len(self.costs), [shelf[: self._held] for _, shelf in self._shelves]
+        self.total += sum(float(np.add.reduce(cost, dtype=np.float64)) for cost in held[:n])
+        self.n += self._held
+        self._held, self._room, self._shelves = 0, 0, []  # metrics may keep what they are handed
+        answers = dict(zip(self._judged, zip(held[n::2], held[n + 1 :: 2], strict=True), strict=True))
+        judges = self.judges or []
+        if self.guessed:
+            _, node, guess = judges[0]
+            if cast(Cost, node.layer).names_classes(answers[node][1]):
+                cast(metrics.Accuracy, guess).count_right(*answers[node])
+            else:
                 self.guessed = False
-                del self.judges[0]
-        for _, node, metric in self.judges or ():
-            if node in answers:
-                metric.add(*answers[node])
-        self._answers, self._bytes = {}, 0
-        self.known = self.n
+                del judges[0]
+        for _, node, metric in judges[self.guessed :]:
+            metric.add(*answers[node])
 
 
 def target_of(node: Node) -> Node:

@@ -107,6 +107,8 @@ class RecordView:
         sweep = self._run.swept()
         if sweep.place[self.node] >= self._run.forward_done:
             raise NotComputedError(f"{self._who} is not computed yet: the forward sweep hasn't reached it or failed")
+        if sweep.records[self.node].forgotten:
+            raise NotComputedError(forgotten(self.node))
         return sweep.records[self.node]
 
     def _returned(self, what: str) -> Record:
@@ -172,6 +174,8 @@ def error_state(run: Results, node: Node, slot: int | None = None) -> State:
     if run.backward_done < 0:
         return "not yet"
     sweep = run.swept_back()
+    if sweep.records[node].forgotten:
+        return "not asked"
     if node in sweep.place and (slot is None or sweep.errands[node].needs[slot]):
         return "computed" if sweep.place[node] < run.backward_done else "not yet"
     return "not asked" if node in sweep.reach else "no path"
@@ -180,6 +184,8 @@ def error_state(run: Results, node: Node, slot: int | None = None) -> State:
 def why_missing(run: Results, node: Node, what: str, slot: int | None = None) -> MinigraphError | None:
     """The error to raise when somebody wants an error that isn't computed; None when it is."""
     state = error_state(run, node, slot)
+    if run.swept().records[node].forgotten:
+        return NotComputedError(forgotten(node))
     if state == "not yet":
         step = (
             "call run.backward() first" if run.backward_done < 0 else "the backward sweep hasn't reached it or failed"
@@ -196,6 +202,12 @@ def why_missing(run: Results, node: Node, what: str, slot: int | None = None) ->
             f"the {what} was not asked for, as nothing trainable stands there: run.backward(wrt={source.name!r})"
         )
     return None
+
+
+def forgotten(node: Node) -> str:
+    """What to say of a node whose arrays aren't kept."""
+    who = f"{type(node.layer).__name__} {node.name!r}"
+    return f"{who} is in a block that training recomputes and doesn't keep: look at g.forward(…), or Run(…, keep=True)"
 
 
 class Chain:

@@ -39,6 +39,8 @@ class Wiring:
         """Grows with every change, so that runs notice."""
         self.cuts = 0
         """Grows with every change of what was there already: what older runs hold doesn't belong together any more."""
+        self.recomputed: set[tuple[str, ...]] = set()
+        """The blocks, by their path, that training runs compute again in place of keeping what they computed."""
         self._next_id = 0
         self._outputs: list[Node] = []
 
@@ -50,9 +52,11 @@ class Wiring:
         shape: Shape,
         dtype: np.dtype[Any],
         block: tuple[str, ...] = (),
+        source: str | None = None,
     ) -> Node:
         """Put a node that is known to be right behind the others; `Graph.add` is what checks."""
-        node = Node(cast("Graph", self), self._next_id, layer, name, inputs, shape, dtype, block, user_line())
+        line = user_line() if source is None else source
+        node = Node(cast("Graph", self), self._next_id, layer, name, inputs, shape, dtype, block, line)
         self._next_id += 1
         self.nodes.append(node)
         self.names.nodes[name] = node
@@ -180,10 +184,7 @@ class Wiring:
 
     def output(self, *nodes: Node | str) -> None:
         """Declare what the graph is for: nodes that `predict` returns and that count as used."""
-        for node in nodes:
-            found = self[node]
-            if found not in self._outputs:
-                self._outputs.append(found)
+        self._outputs = list(dict.fromkeys([*self._outputs, *(self[node] for node in nodes)]))
 
     def __getstate__(self) -> dict[str, Any]:
         # flat, so that a chain of 100,000 nodes pickles without recursion

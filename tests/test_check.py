@@ -9,7 +9,7 @@ import pytest
 from cases import CASES
 
 import minigraph as mg
-from minigraph import sweep
+from minigraph import backward, forward
 from minigraph.check import Report, check, whole
 from minigraph.costs import BinaryCrossEntropy, Quadratic, SoftmaxCrossEntropy
 from minigraph.errors import CheckError, FeedError, GraphError, LayerError
@@ -572,7 +572,7 @@ def test_a_fault_between_the_nodes_is_one_of_the_whole_graph(monkeypatch):
         v, slot = self.edges[0]
         return sent[v] if slot is None else sent[v][slot]
 
-    monkeypatch.setattr(sweep._Fork, "__call__", first_edge_only)
+    monkeypatch.setattr(backward.Fork, "__call__", first_edge_only)
     report = check(g, feeds)
     assert {(finding.kind, finding.node) for finding in report.failures} == {("end to end", None)}
     assert "dense.w" in {finding.part for finding in report.failures}
@@ -587,13 +587,13 @@ def test_a_fault_between_the_nodes_is_one_of_the_whole_graph(monkeypatch):
 
 
 def test_a_run_that_hands_on_other_outputs_than_its_layers_return(monkeypatch):
-    original = sweep.ForwardSweep.run
+    original = forward.ForwardSweep.run
 
     def shifted(self, observe, steps=None):
         original(self, observe, steps)
         self.outputs[2] = self.outputs[2] + 1e-6
 
-    monkeypatch.setattr(sweep.ForwardSweep, "run", shifted)
+    monkeypatch.setattr(forward.ForwardSweep, "run", shifted)
     report = check(mg.Sequential(3, Dense(3), Dense(2), seed=0), x=normal(5, 3))
     assert {(finding.kind, finding.node) for finding in report.failures} == {("end to end", None)}
     assert "another output of 'dense_1'" in str(report)

@@ -11,7 +11,8 @@ import minigraph as mg
 from minigraph.costs import Quadratic
 from minigraph.errors import GraphError, ShapeError
 from minigraph.layers import Conv1D, Conv2D, ConvTranspose2D, Flatten
-from minigraph.layers.windows import Sums, Window, at_position, windows
+from minigraph.layers.sums import Sums
+from minigraph.layers.windows import Window
 
 
 def whole(rng, shape):
@@ -73,48 +74,34 @@ def test_same_makes_one_output_for_each_stride_begun(stride, kernel, dilation):
         assert g.nodes[-1].shape == (1, math.ceil(length / stride))
 
 
-# ---- gathered or scattered, whole or in parts: one result ----
+# ---- examples side by side, whole or in parts: one result ----
 
-MANY = [  # enough channels for scattering rows to pay; kernel, stride, padding, dilation, groups
+MANY = [  # kernel, stride, padding, dilation, groups
     (3, 1, 0, 1, 1),
     ((3, 2), (1, 2), 1, 1, 1),
     ((2, 3), 1, (2, 0), (3, 1), 1),
     ((4, 1), 1, 0, 1, 2),
     (5, (1, 3), "same", 1, 2),
+    (2, 2, "same", (1, 3), 1),
+    (1, 1, (0, 2), 1, 2),
+    ((1, 2), (3, 5), (1, 4), 1, 1),
 ]
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding", "dilation", "groups"), MANY)
-def test_scattered_rows_are_summed_as_gathered_ones_and_as_single_numbers(kernel, stride, padding, dilation, groups):
+def test_examples_side_by_side_are_summed_as_single_numbers(kernel, stride, padding, dilation, groups):
     x = whole(np.random.default_rng(0), (3, 12, 8, 5))
-    results, chosen = [], []
-
-    class Forced(Sums):
-        def __init__(self, window, images, weights):
-            super().__init__(window, images, weights)
-            chosen.append(self.scattered)
-            self.scattered = self.force(window)
-            self.gathered = (window.kernel[0] // self.scattered, window.kernel[1])
-            self.grid = (images[1] if self.scattered > 1 else self.found[0], self.found[1])
-
-    for force in (lambda window: 1, lambda window: window.kernel[0]):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("minigraph.layers.conv.Sums", type("Sums", (Forced,), {"force": staticmethod(force)}))
-            results.append(computed(layer := Conv2D(2, kernel, stride, padding, dilation, groups), x))
-    assert min(chosen) > 1
-    for gathered, scattered in zip(*results, strict=True):
-        np.testing.assert_array_equal(scattered, gathered)
+    a, *_ = computed(layer := Conv2D(2, kernel, stride, padding, dilation, groups), x)
     before = [n for n, _ in layer.window.margins]
-    reference = two(results[0][0].shape[2:], layer.window.stride, before, layer.window.dilation, groups=groups)
-    given = SimpleNamespace(w=layer.w.value, b=layer.b.value)
-    np.testing.assert_array_equal(results[0][0], reference(given, x))
-
-
-def test_many_channels_under_a_stride_are_summed_as_single_numbers():
-    x = whole(np.random.default_rng(0), (2, 12, 8, 5))
-    a, *_ = computed(layer := Conv2D(2, 3, (2, 1), 1), x)
-    given = SimpleNamespace(w=layer.w.value, b=layer.b.value)
-    np.testing.assert_array_equal(a, two((4, 5), (2, 1), (1, 1))(given, x))
+    reference = two(a.shape[2:], layer.window.stride, before, layer.window.dilation, groups=groups)
+    np.testing.assert_array_equal(a, reference(SimpleNamespace(w=layer.w.value, b=layer.b.value), x))
+    for k in range(3):
+        alone = computed(layer, x[k : k + 1], error := np.ones((1, *a.shape[1:])), layer.w.value, layer.b.value)
+        others = np.zeros(a.shape)
+        others[k] = error
+        together = computed(layer, x, others, layer.w.value, layer.b.value)
+        np.testing.assert_array_equal(together[1][k], alone[1][0])
+        np.testing.assert_array_equal(together[2], alone[2])
 
 
 @pytest.mark.parametrize("kind", [Conv2D, ConvTranspose2D])
@@ -122,33 +109,40 @@ def test_many_channels_under_a_stride_are_summed_as_single_numbers():
 def test_a_batch_computed_in_parts_gives_the_same_numbers(kind, channels, monkeypatch):
     x = whole(np.random.default_rng(0), (7, channels, 5, 4))
     together = computed(kind(3, 3), x)
-    for part in (1, 400, 1000):
+    for part in (1, 20, 40):
         monkeypatch.setattr(Sums, "part", part)
         for array, expected in zip(computed(kind(3, 3), x), together, strict=True):
             np.testing.assert_array_equal(array, expected)
 
 
+def test_gradients_of_many_filters_are_those_of_fewer():
+    rng = np.random.default_rng(0)
+    x, w, error = whole(rng, (3, 2, 4, 4)), whole(rng, (128, 2, 2, 2)), whole(rng, (3, 128, 3, 3))
+    _, _, grad, _ = computed(Conv2D(128, 2), x, error, w)
+    _, _, half, _ = computed(Conv2D(64, 2), x, error[:, 64:], w[64:])
+    np.testing.assert_array_equal(grad[64:], half)
+
+
 def test_scratch_has_room_for_one_part_only(monkeypatch):
-    monkeypatch.setattr(Sums, "part", 400)
+    monkeypatch.setattr(Sums, "part", 40)
     g = mg.Sequential((12, 5, 4), Conv2D(3, 3))
     held = vars(g.forward(x=np.ones((7, 12, 5, 4))).swept().records[g.nodes[-1]])["_buffers"]
-    assert held["products"].shape == (4 * 90,)  # 3 filters, 3 rows of the kernel, 5 by 2 sums
+    assert held["columns"].shape == (4 * 108 * 12,)  # of 7 examples 4; 12 × 3 × 3 numbers in 3 rows of 4 windows
 
 
 def test_parts_leave_nothing_behind_for_the_next_sweep(monkeypatch):
-    monkeypatch.setattr(Sums, "part", 400)
+    monkeypatch.setattr(Sums, "part", 40)
     rng = np.random.default_rng(0)
-    for layer in (Conv2D(3, 3), ConvTranspose2D(3, 3)):
+    for layer in (Conv2D(3, 3), Conv2D(3, 3, padding=1), ConvTranspose2D(3, 3)):
         g = mg.Sequential((12, 5, 4), layer, seed=0)
         last, batches = g.nodes[-1], [rng.normal(size=(7, 12, 5, 4)) for _ in range(2)]
         errors = [rng.normal(size=(7, *last.shape)) for _ in batches]
         run = g.forward(x=batches[0]).backward(last, errors[0], wrt="x")
         run.forward(x=batches[1]).backward(last, errors[1], wrt="x")
         fresh = g.forward(x=batches[1]).backward(last, errors[1], wrt="x")
-        for one_run in (run, fresh):
-            assert one_run[last].a.tobytes() == fresh[last].a.tobytes()
-            assert one_run["x"].error.tobytes() == fresh["x"].error.tobytes()
-            assert one_run.grad(layer.w).tobytes() == fresh.grad(layer.w).tobytes()
+        assert run[last].a.tobytes() == fresh[last].a.tobytes()
+        assert run["x"].error.tobytes() == fresh["x"].error.tobytes()
+        assert run.grad(layer.w).tobytes() == fresh.grad(layer.w).tobytes()
 
 
 @pytest.mark.parametrize("stride", [1, 2, (1, 3)])
@@ -168,11 +162,10 @@ def test_a_transposed_convolution_is_the_way_back_of_a_convolution(stride, group
     np.testing.assert_array_equal(other, grad)
 
 
-@pytest.mark.parametrize("scattered", [False, True])
-def test_not_a_number_comes_out_in_its_windows_and_nowhere_else(scattered):
-    x = whole(np.random.default_rng(0), (2, 12 if scattered else 1, 6, 7))
-    layer = Conv2D(2 if scattered else 12, 3)
-    assert (Sums(layer.window, x.shape[1:], (layer.filters, x.shape[1], 3, 3)).scattered > 1) == scattered
+@pytest.mark.parametrize("channels", [1, 12])
+def test_not_a_number_comes_out_in_its_windows_and_nowhere_else(channels):
+    x = whole(np.random.default_rng(0), (2, channels, 6, 7))
+    layer = Conv2D(2, 3)
     clean = computed(layer, x)[0]
     error = whole(np.random.default_rng(1), clean.shape)
     x[1, 0, 3, 2] = error[0, 1, 1, 4] = np.nan
@@ -194,7 +187,7 @@ def test_a_window_larger_than_the_stride_adds_up_and_a_rest_gets_no_error():
     np.testing.assert_array_equal(sent, [[[1, 1, 0, 1, 1, 0]]])
 
 
-def test_a_sequence_is_an_image_one_column_wide():
+def test_a_sequence_is_an_image_one_row_high():
     x = whole(np.random.default_rng(0), (3, 4, 9))
     flat = computed(Conv1D(6, 3, 2, 1, 2, groups=2), x)
     wide = computed(Conv2D(6, (3, 1), (2, 1), (1, 0), (2, 1), groups=2), x[..., None])
@@ -203,21 +196,6 @@ def test_a_sequence_is_an_image_one_column_wide():
     a, *_ = computed(layer := Conv1D(6, 3, 2, 1, 2, groups=2), x)
     given = SimpleNamespace(w=layer.w.value, b=layer.b.value)
     np.testing.assert_array_equal(a, one(a.shape[2], 2, 1, 2, groups=2)(given, x))
-
-
-# ---- windows ----
-
-
-def test_windows_are_a_read_only_view_of_every_position():
-    x = np.arange(2 * 3 * 7 * 8.0).reshape(2, 3, 7, 8)[:, ::-1, :, ::-1]
-    seen = windows(x, (2, 3), (2, 1), (3, 2))
-    assert seen.shape == (2, 3, 2, 4, 2, 3)
-    assert not seen.flags.writeable
-    assert np.shares_memory(seen, x)
-    for m, c, i, j, u, v in np.ndindex(seen.shape):
-        assert seen[m, c, i, j, u, v] == x[m, c, 2 * i + 3 * u, j + 2 * v]
-    for u, v in np.ndindex(2, 3):
-        np.testing.assert_array_equal(at_position(x, (u, v), (2, 4), (2, 1), (3, 2)), seen[..., u, v])
 
 
 # ---- weights ----

@@ -9,6 +9,7 @@ from training import LABELS, QUIET, T, X, classifier, net, same, values
 
 import minigraph as mg
 from minigraph.costs import L2, Quadratic
+from minigraph.data import source
 from minigraph.errors import FeedError, GraphError
 from minigraph.layers import Dense, Reshape
 
@@ -133,3 +134,42 @@ def test_a_node_without_any_input_is_predicted():
     g = net()
     g.cost(L2(0.1, "*.w"), name="penalty")
     assert mg.predict(g, until="penalty") == pytest.approx(g.forward(x=X, t=T).costs["penalty"])
+
+
+@pytest.mark.parametrize(("n", "size"), [(2000, 7), (2000, 3000), (1003, 1), (2000, 500)])
+def test_shuffled_batches_are_the_rows_in_the_order_that_the_seed_decides(tmp_path, n, size):
+    wide, labels = RNG.normal(size=(n, 40, 5)), RNG.integers(0, 9, n)
+    mapped = np.memmap(tmp_path / "x", ">f4", "w+", shape=wide.shape, order="F")
+    mapped[...] = wide
+    unaligned = np.frombuffer(b"\0" + wide.tobytes(), np.uint8)[1:].view(float).reshape(wide.shape)
+    g = mg.Graph()
+    inputs = [g.input("mapped", (40, 5)), g.input("unaligned", (40, 5)), g.input("label", (), dtype=int)]
+    data = {"mapped": mapped, "unaligned": unaligned, "label": labels}
+    rows, twin = source(g, data, inputs, size, np.random.default_rng(3)), np.random.default_rng(3)
+    assert all(array.flags.aligned for name, array in rows.arrays.items() if name != "mapped")
+    for _ in range(2):
+        order = twin.permutation(n)
+        count = 0
+        for start, batch in zip(range(0, n, size), rows, strict=True):
+            these = order[start : start + size]
+            np.testing.assert_array_equal(batch["mapped"], mapped[these].astype(float))
+            np.testing.assert_array_equal(batch["unaligned"], wide[these])
+            np.testing.assert_array_equal(batch["label"], labels[these])
+            count += 1
+        assert count == len(rows)
+
+
+def test_epochs_leave_nothing_behind():
+    data = {"x": np.repeat(X, 40, axis=0), "t": np.repeat(T, 40, axis=0)}
+    training = mg.epochs(net(), data, optimizer=mg.SGD(0.01), batch_size=10)
+    for _ in range(3):
+        next(training)
+    tracemalloc.start()
+    for _ in range(2):
+        next(training)
+    before, _ = tracemalloc.get_traced_memory()
+    for _ in range(10):
+        next(training)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 2000

@@ -727,8 +727,8 @@ def test_gradients_come_in_by_few_calls_prepared_once():
             optimizer.step(run.forward(x=X, t=T).backward())
             ways.append(optimizer._intakes[run.trained()])
         assert ways[0] is ways[1]
-        assert [len(shares.first) for _, shares in ways[0].ways_in] == calls
-        assert not any(shares.more for _, shares in ways[0].ways_in)
+        assert [len(shares._first) for _, shares in ways[0].ways_in] == calls
+        assert not any(shares._more for _, shares in ways[0].ways_in)
 
 
 # ---- one's own ----

@@ -11,6 +11,7 @@ from minigraph.costs import L2, Quadratic, SoftmaxCrossEntropy
 from minigraph.errors import FeedError, GraphError
 from minigraph.gradient_history import GradientHistory
 from minigraph.layers import BatchNorm, Concat, Dense, Dropout
+from minigraph.trainer import Tally
 
 # ---- early stopping, callbacks ----
 
@@ -355,3 +356,27 @@ def test_noise_and_order_follow_the_seed_with_any_of_these():
         return values(g)
 
     assert same(trained(), trained())
+
+
+def test_metrics_may_keep_what_they_are_handed_whatever_the_batches(monkeypatch):
+    """Costs and answers of batches that grow and shrink, judged several at a time, are those of each example once."""
+
+    class Kept:
+        name = "kept"
+
+        def clear(self):
+            self.parts = []
+
+        def add(self, a, y):
+            self.parts.append((a, y))
+
+        def value(self):
+            outputs, targets = (np.concatenate(parts) for parts in zip(*self.parts, strict=True))
+            return float(np.abs(outputs - targets).sum())
+
+    monkeypatch.setattr(Tally, "JUDGED_AT_ONCE", 8)
+    g, cuts = net(), [0, 3, 6, 8, 9, 20, 23]
+    batches = [{"x": X[i:j], "t": T[i:j]} for i, j in itertools.pairwise(cuts)]
+    score, whole = mg.evaluate(g, batches, metrics=Kept()), g.forward(x=X, t=T)
+    assert score.cost == pytest.approx(whole.cost, rel=1e-12)
+    assert score.metrics["kept"] == pytest.approx(np.abs(mg.predict(g, x=X) - T).sum(), rel=1e-12)

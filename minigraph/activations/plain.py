@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ..errors import GraphError
 from ..numbers import is_real
 from ..param import Array
+from .pieces import in_pieces, level
 
-# arrays of no axis, of the dtype at hand: numpy takes them faster than Python's numbers
-_ONE = {np.dtype(kind): np.array(1, kind) for kind in ("float32", "float64")}
-_TOP = {np.dtype("float32"): np.array(88, "float32"), np.dtype("float64"): np.array(709, "float64")}
+_TOP = {np.dtype("float32"): 88.0, np.dtype("float64"): 709.0}  # e^z overflows above
 
 
 @dataclass(frozen=True)
 class Identity:
     """σ(z) = z,   σ'(z) = 1: linear neurons. Returns what it is given and never writes into `out`."""
+
+    steady: ClassVar[bool] = True
 
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
@@ -35,15 +37,20 @@ class Identity:
 class Sigmoid:
     """σ(z) = 1 / (1 + e^−z) = e^z / (1 + e^z),   σ'(z) = a (1 − a)."""
 
+    steady: ClassVar[bool] = True
+
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
-        e = np.minimum(z, _TOP.get(z.dtype, 709.0), out=out)  # e^z overflows above; σ there is 1 anyway
+        return in_pieces(self._forward, z, out=out, scratch=1)
+
+    def _forward(self, z: Array, out: Array | None, scratch: Array | None) -> Array:
+        e = np.minimum(z, level(z, _TOP.get(z.dtype, 709.0)), out=out)
         np.exp(e, out=e)
-        return np.divide(e, np.add(e, _ONE.get(e.dtype, 1.0)), out=e)
+        return np.divide(e, np.add(e, level(e, 1.0), out=scratch), out=e)
 
     def backward(self, error: Array, z: Array, a: Array, out: Array | None = None) -> Array:
         """error ⊙ a (1 − a)."""
-        out = np.subtract(_ONE.get(a.dtype, 1.0), a, out=out)
+        out = np.subtract(level(a, 1.0), a, out=out)
         np.multiply(out, a, out=out)
         return np.multiply(out, error, out=out)
 
@@ -54,6 +61,8 @@ class Sigmoid:
 @dataclass(frozen=True)
 class Tanh:
     """σ(z) = tanh z,   σ'(z) = 1 − a²."""
+
+    steady: ClassVar[bool] = True
 
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
@@ -73,21 +82,28 @@ class Tanh:
 class ReLU:
     """σ(z) = max(z, 0),   σ'(z) = 1 where z > 0, else 0 (also at the kink z = 0)."""
 
+    steady: ClassVar[bool] = True
+
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
-        return np.maximum(z, 0.0, out=out)
+        return in_pieces(_above_zero, z, out=out)
 
     def backward(self, error: Array, z: Array, a: Array, out: Array | None = None) -> Array:
         """error where z > 0, else 0."""
-        bits = f"i{error.itemsize}"  # a masked copy takes ten times as long, and 0 · error isn't 0 for infinite errors
-        mask = np.less_equal(z, 0.0).astype(bits)
-        mask -= 1
         out = np.empty_like(error) if out is None else out
-        np.bitwise_and(error.view(bits), mask, out=out.view(bits))
+        bits = f"i{error.itemsize}"  # a masked copy takes ten times as long, and 0 · error isn't 0 for infinite errors
+        mask = out.view(bits)
+        np.less_equal(z, 0.0, out=mask)
+        np.subtract(mask, 1, out=mask)  # 0 becomes −1, which lets all bits pass
+        np.bitwise_and(error.view(bits), mask, out=mask)
         return out
 
     def __str__(self) -> str:
         return "relu"
+
+
+def _above_zero(z: Array, out: Array | None) -> Array:
+    return np.maximum(z, level(z, 0.0), out=out)
 
 
 @dataclass(frozen=True)
@@ -95,6 +111,7 @@ class LeakyReLU:
     """σ(z) = z where z > 0, else slope · z,   σ'(z) = 1 where z > 0, else slope (also at z = 0)."""
 
     slope: float = 0.01
+    steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not is_real(self.slope) or not np.isfinite(self.slope):
@@ -103,14 +120,20 @@ class LeakyReLU:
 
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
-        out = np.minimum(z, 0.0, out=out)
-        np.multiply(out, self.slope, out=out)
-        return np.add(out, np.maximum(z, 0.0), out=out)
+        return in_pieces(self._forward, z, out=out, scratch=1)
 
     def backward(self, error: Array, z: Array, a: Array, out: Array | None = None) -> Array:
         """error where z > 0, else slope · error."""
-        out = two_slopes(z, 1.0, self.slope, out)
-        return np.multiply(out, error, out=out)
+        above = np.greater(z, 0.0, out=np.empty_like(z) if out is None else out)
+        below = np.subtract(1.0, above)
+        np.multiply(below, self.slope, out=below)
+        slope = np.add(above, below, out=above)
+        return np.multiply(slope, error, out=slope)
+
+    def _forward(self, z: Array, out: Array | None, scratch: Array | None) -> Array:
+        out = np.minimum(z, level(z, 0.0), out=out)
+        np.multiply(out, self.slope, out=out)
+        return np.add(out, np.maximum(z, level(z, 0.0), out=scratch), out=out)
 
     def __str__(self) -> str:
         return "leaky_relu" if self.slope == 0.01 else f"leaky_relu({self.slope:g})"
@@ -123,13 +146,11 @@ class Softplus:
     PyTorch's Softplus takes z itself where z > 20, which is less by up to 2·10⁻⁹.
     """
 
+    steady: ClassVar[bool] = True
+
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
-        out = np.abs(z, out=out)
-        np.negative(out, out=out)
-        np.exp(out, out=out)
-        np.log1p(out, out=out)
-        return np.add(out, np.maximum(z, 0.0), out=out)
+        return in_pieces(self._forward, z, out=out, scratch=1)
 
     def backward(self, error: Array, z: Array, a: Array, out: Array | None = None) -> Array:
         """error ⊙ (1 − e^−a)."""
@@ -138,15 +159,12 @@ class Softplus:
         np.negative(out, out=out)
         return np.multiply(out, error, out=out)
 
+    def _forward(self, z: Array, out: Array | None, scratch: Array | None) -> Array:
+        out = np.abs(z, out=out)
+        np.negative(out, out=out)
+        np.exp(out, out=out)
+        np.log1p(out, out=out)
+        return np.add(out, np.maximum(z, level(z, 0.0), out=scratch), out=out)
+
     def __str__(self) -> str:
         return "softplus"
-
-
-def two_slopes(z: Array, above: float, below: float, out: Array | None = None) -> Array:
-    """`above` where z > 0, else `below`: by arithmetic, which is faster than a masked copy."""
-    out = np.greater(z, 0.0, out=np.empty_like(z) if out is None else out)
-    rest = np.subtract(1.0, out)
-    rest *= below
-    out *= above
-    out += rest
-    return out

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ..errors import GraphError
 from ..numbers import is_real
 from ..param import Array
-from .normal import normal_cdf
-from .plain import two_slopes
+from .normal import FAR, upper_tail
+from .pieces import in_pieces, level
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class ELU:
     """
 
     alpha: float = 1.0
+    steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not is_real(self.alpha) or not np.isfinite(self.alpha):
@@ -51,6 +52,8 @@ class SELU:
     λ = 1.0507… and α = 1.6732… keep mean 0 and variance 1: Klambauer, Unterthiner, Mayr and Hochreiter 2017.
     """
 
+    steady: ClassVar[bool] = True
+
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
         return _elu(z, _SCALE, _SCALE * _ALPHA, out)
@@ -64,18 +67,32 @@ class SELU:
 
 
 def _elu(z: Array, above: float, below: float, out: Array | None) -> Array:
-    out = np.minimum(z, 0.0, out=out)
-    np.expm1(out, out=out)
-    np.multiply(out, below, out=out)
-    positive = np.maximum(z, 0.0)
-    return np.add(out, np.multiply(positive, above, out=positive), out=out)
+    def forward(z: Array, out: Array | None, high: Array | None) -> Array:
+        out = np.minimum(z, level(z, 0.0), out=out)
+        np.expm1(out, out=out)
+        if below != 1.0:
+            np.multiply(out, below, out=out)
+        high = np.maximum(z, level(z, 0.0), out=high)
+        if above != 1.0:
+            np.multiply(high, above, out=high)
+        return np.add(out, high, out=out)
+
+    return in_pieces(forward, z, out=out, scratch=1)
 
 
 def _elu_backward(error: Array, z: Array, above: float, below: float, out: Array | None) -> Array:
-    out = np.minimum(z, 0.0, out=out)
-    np.exp(out, out=out)
-    np.multiply(out, two_slopes(z, above, below), out=out)
-    return np.multiply(out, error, out=out)
+    def backward(z: Array, error: Array, out: Array | None, positive: Array | None) -> Array:
+        out = np.minimum(z, level(z, 0.0), out=out)
+        np.exp(out, out=out)
+        if not above == below == 1.0:  # above · [z > 0] + below · (e^min(z,0) − [z > 0])
+            positive = np.greater(z, 0.0, out=np.empty_like(z) if positive is None else positive)
+            np.subtract(out, positive, out=out)
+            np.multiply(out, below, out=out)
+            np.multiply(positive, above, out=positive)
+            np.add(out, positive, out=out)
+        return np.multiply(out, error, out=out)
+
+    return in_pieces(backward, z, error, out=out, scratch=1)
 
 
 @dataclass(frozen=True)
@@ -85,33 +102,47 @@ class GELU:
     Hendrycks and Gimpel 2016.
     """
 
+    steady: ClassVar[bool] = True
+
     def __call__(self, z: Array, out: Array | None = None) -> Array:
-        """σ(z)."""
-        return _in_blocks(self._forward, z, out=out)
+        """σ(z) = max(z, 0) − |z| Φ(−|z|)."""
+        return in_pieces(self._forward, z, out=out, scratch=2)
 
     def backward(self, error: Array, z: Array, a: Array, out: Array | None = None) -> Array:
-        """error ⊙ (Φ(z) + z φ(z))."""
-        return _in_blocks(self._backward, z, error, out=out)
+        """error ⊙ (Φ(z) + z φ(z)), where Φ(z) is a / z."""
+        return in_pieces(self._backward, z, a, error, out=out, scratch=2)
 
-    def _forward(self, z: Array, out: Array) -> None:
-        normal_cdf(z, out)
-        out *= np.maximum(z, _LOW)
+    def _forward(self, z: Array, out: Array | None, u: Array | None, scratch: Array | None) -> Array:
+        u = np.abs(z, out=u)
+        np.minimum(u, level(z, FAR), out=u)
+        out = upper_tail(u, out, scratch)
+        np.multiply(out, u, out=out)
+        high = np.maximum(z, level(z, 0.0), out=u)
+        return np.subtract(high, out, out=out)
 
-    def _backward(self, z: Array, error: Array, out: Array) -> None:
-        normal_cdf(z, out)
-        t = _clipped(z)
-        density = np.multiply(t, t)
-        density *= -0.5
+    def _backward(
+        self, z: Array, a: Array, error: Array, out: Array | None, t: Array | None, square: Array | None
+    ) -> Array:
+        t = _clipped(z, -FAR, FAR, t)
+        square = np.multiply(t, t, out=square)
+        tiny = _TINY[z.dtype]
+        out = np.minimum(a, level(a, FAR), out=out)
+        np.multiply(out, t, out=out)
+        np.add(out, 0.5 * tiny, out=out)
+        np.add(square, tiny, out=square)
+        np.divide(out, square, out=out)  # a / z, and Φ(0) = 1/2 where both are 0
+        density = np.multiply(square, -0.5, out=square)
         np.exp(density, out=density)
-        density *= 1 / math.sqrt(2 * math.pi)
-        density *= t
-        out += density
-        out *= error
+        np.multiply(density, 1 / math.sqrt(2 * math.pi), out=density)
+        np.multiply(density, t, out=density)
+        np.add(out, density, out=out)
+        return np.multiply(out, error, out=out)
 
     def __str__(self) -> str:
         return "gelu"
 
 
+_TINY = {np.dtype("float32"): 1e-37, np.dtype("float64"): 1e-307}
 _C, _CUBIC = 2 * math.sqrt(2 / math.pi), 0.044715
 
 
@@ -123,32 +154,35 @@ class GELUTanh:
     σ'(z) = s + z s (1 − s) 2u'(z)
     """
 
+    steady: ClassVar[bool] = True
+
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
-        return _in_blocks(self._forward, z, out=out)
+        return in_pieces(self._forward, z, out=out, scratch=1)
 
     def backward(self, error: Array, z: Array, a: Array, out: Array | None = None) -> Array:
         """error ⊙ (s + z s (1 − s) 2u'(z))."""
-        return _in_blocks(self._backward, z, error, out=out)
+        return in_pieces(self._backward, z, error, out=out, scratch=2)
 
-    def _forward(self, z: Array, out: Array) -> None:
-        t = _clipped(z, 10.0)  # e^2u is near the largest float32 there
-        np.multiply(t, t, out=out)
-        out *= _C * _CUBIC
-        out += _C
-        out *= t
-        _times_logistic(z, out)
+    def _forward(self, z: Array, out: Array | None, t: Array | None) -> Array:
+        t = _clipped(z, _LOW, 10.0, t)  # e^2u is near the largest float32 there
+        u = np.multiply(t, t, out=out)
+        np.multiply(u, _C * _CUBIC, out=u)
+        np.add(u, _C, out=u)
+        np.multiply(u, t, out=u)  # 2u
+        return _times_logistic(z, u, t)
 
-    def _backward(self, z: Array, error: Array, out: Array) -> None:
-        t = _clipped(z, 10.0)
-        e = np.multiply(t, t)
-        slope = np.multiply(e, 3 * _C * _CUBIC, out=out)
-        slope += _C
-        slope *= t  # z 2u'(z)
-        e *= _C * _CUBIC
-        e += _C
-        e *= t  # 2u
-        _logistic_slope(e, slope, error, out)
+    def _backward(self, z: Array, error: Array, out: Array | None, t: Array | None, u: Array | None) -> Array:
+        t = _clipped(z, _LOW, 10.0, t)
+        u = np.multiply(t, t, out=u)
+        slope = np.multiply(u, 3 * _C * _CUBIC, out=out)
+        np.add(slope, _C, out=slope)
+        np.multiply(slope, t, out=slope)  # z 2u'(z)
+        np.multiply(u, _C * _CUBIC, out=u)
+        np.add(u, _C, out=u)
+        np.multiply(u, t, out=u)  # 2u
+        e = np.exp(u, out=u)
+        return _logistic_slope(e, slope, error, np.add(e, 1.0, out=t), slope)
 
     def __str__(self) -> str:
         return "gelu_tanh"
@@ -161,43 +195,44 @@ class SiLU:
     Elfwing, Uchibe and Doya 2017.
     """
 
+    steady: ClassVar[bool] = True
+
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
-        return _in_blocks(self._forward, z, out=out)
+        return in_pieces(self._forward, z, out=out, scratch=1)
 
     def backward(self, error: Array, z: Array, a: Array, out: Array | None = None) -> Array:
         """error ⊙ (s + z s (1 − s))."""
-        return _in_blocks(self._backward, z, error, out=out)
+        return in_pieces(self._backward, z, error, out=out, scratch=2)
 
-    def _forward(self, z: Array, out: Array) -> None:
-        np.minimum(z, _HIGH, out=out)
-        _times_logistic(z, out)
+    def _forward(self, z: Array, out: Array | None, scratch: Array | None) -> Array:
+        return _times_logistic(z, np.minimum(z, level(z, _HIGH), out=out), scratch)
 
-    def _backward(self, z: Array, error: Array, out: Array) -> None:
-        t = _clipped(z)
-        _logistic_slope(t, t, error, out)
+    def _backward(self, z: Array, error: Array, out: Array | None, t: Array | None, e: Array | None) -> Array:
+        t = _clipped(z, _LOW, _HIGH, t)
+        e = np.exp(t, out=e)
+        d = np.add(e, 1.0, out=out)
+        return _logistic_slope(e, t, error, d, d)
 
     def __str__(self) -> str:
         return "silu"
 
 
-def _times_logistic(z: Array, u: Array) -> None:
+def _times_logistic(z: Array, u: Array, scratch: Array | None) -> Array:
     """Write z / (1 + e^−u) over u."""
     e = np.exp(u, out=u)
-    d = np.add(e, 1.0)
-    e /= d
-    e *= np.maximum(z, _LOW, out=d)
+    d = np.add(e, 1.0, out=scratch)
+    np.divide(e, d, out=e)
+    return np.multiply(e, np.maximum(z, level(z, _LOW), out=d), out=e)
 
 
-def _logistic_slope(u: Array, factor: Array, error: Array, out: Array) -> None:
-    """Error ⊙ s (1 + factor (1 − s)) with s = 1 / (1 + e^−u) and 1 − s = 1 / (1 + e^u), into `out`."""
-    e = np.exp(u)
-    d = np.add(e, 1.0)
-    e /= d
+def _logistic_slope(e: Array, factor: Array, error: Array, d: Array, out: Array) -> Array:
+    """Error ⊙ s (1 + factor (1 − s)) with s = e / d and 1 − s = 1 / d, into `out`; writes over e."""
+    s = np.divide(e, d, out=e)
     np.divide(factor, d, out=out)
-    out += 1.0
-    out *= e
-    out *= error
+    np.add(out, 1.0, out=out)
+    np.multiply(out, s, out=out)
+    return np.multiply(out, error, out=out)
 
 
 @dataclass(frozen=True)
@@ -207,36 +242,37 @@ class Mish:
     σ'(z) = (w + z 4e^z (e^z + 1) / (w + 2)) / (w + 2)
     """
 
+    steady: ClassVar[bool] = True
+
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
-        return _in_blocks(self._forward, z, out=out)
+        return in_pieces(self._forward, z, out=out, scratch=1)
 
     def backward(self, error: Array, z: Array, a: Array, out: Array | None = None) -> Array:
         """error ⊙ σ'(z)."""
-        return _in_blocks(self._backward, z, error, out=out)
+        return in_pieces(self._backward, z, error, out=out, scratch=2)
 
-    def _forward(self, z: Array, out: Array) -> None:
-        t = _clipped(z)
+    def _forward(self, z: Array, out: Array | None, t: Array | None) -> Array:
+        t = _clipped(z, _LOW, _HIGH, t)
         e = np.exp(t, out=t)
-        np.add(e, 2.0, out=out)
-        out *= e  # w
-        out /= np.add(out, 2.0, out=t)
-        out *= np.maximum(z, _LOW, out=t)
+        w = np.add(e, 2.0, out=out)
+        np.multiply(w, e, out=w)
+        ratio = np.divide(w, np.add(w, 2.0, out=t), out=w)
+        return np.multiply(ratio, np.maximum(z, level(z, _LOW), out=t), out=ratio)
 
-    def _backward(self, z: Array, error: Array, out: Array) -> None:
-        t = _clipped(z)
-        e = np.exp(t)
-        w = np.add(e, 2.0)
-        w *= e
-        np.add(e, 1.0, out=out)
-        out *= e
-        out *= t
-        out *= 4.0
-        d = np.add(w, 2.0)
-        out /= d
-        out += w
-        out /= d
-        out *= error
+    def _backward(self, z: Array, error: Array, out: Array | None, t: Array | None, e: Array | None) -> Array:
+        t = _clipped(z, _LOW, _HIGH, t)
+        e = np.exp(t, out=e)
+        out = np.add(e, 1.0, out=out)
+        np.multiply(out, e, out=out)
+        np.multiply(out, t, out=out)
+        np.multiply(out, 4.0, out=out)
+        w = np.multiply(np.add(e, 2.0, out=t), e, out=e)
+        d = np.add(w, 2.0, out=t)
+        np.divide(out, d, out=out)
+        np.add(out, w, out=out)
+        np.divide(out, d, out=out)
+        return np.multiply(out, error, out=out)
 
     def __str__(self) -> str:
         return "mish"
@@ -244,22 +280,8 @@ class Mish:
 
 # below, e^z is 0, and so is the function; above, e^z / (1 + e^z) is 1, and the square of e^z is a float32
 _LOW, _HIGH = -1000.0, 41.0
-_BLOCK = 16384  # elements that stay in the cache, with what is computed in between
 
 
-def _clipped(z: Array, high: float = _HIGH) -> Array:
-    t = np.maximum(z, _LOW)
-    return np.minimum(t, high, out=t)
-
-
-def _in_blocks(f: Callable[..., None], *arrays: Array, out: Array | None) -> Array:
-    """Let f(*arrays, out) write into `out`, a block at a time where there are many elements."""
-    out = np.empty_like(arrays[0]) if out is None else out
-    arrays += (out,)
-    if out.size <= _BLOCK or not all(array.flags.c_contiguous for array in arrays):
-        f(*arrays)
-        return out
-    flat = [array.reshape(-1) for array in arrays]
-    for start in range(0, out.size, _BLOCK):
-        f(*(array[start : start + _BLOCK] for array in flat))
-    return out
+def _clipped(z: Array, low: float, high: float, out: Array | None) -> Array:
+    out = np.maximum(z, level(z, low), out=out)
+    return np.minimum(out, level(z, high), out=out)

@@ -87,19 +87,24 @@ class SoftmaxCrossEntropy(Cost):
     def forward(self, at: Record, z: Array, y: Array, w: Array | None = None) -> Array:
         """ln Σ_k e^z_k − z_y, or Σ_j t_j (ln Σ_k e^z_k − z_j); shifted by the largest z so that nothing overflows."""
         flat = z if z.ndim == 2 else self._in_rows(z)
-        at.row = np.arange(len(flat)) if at.row is None else at.row
+        n, k = flat.shape
+        if at.row is None:
+            at.row, at.ones_k = np.arange(n), np.ones(k, flat.dtype)
         self._settle(at, y, flat, y.ndim < z.ndim)
         plain = at.t is None
+        if plain:
+            at.place = np.add(at.row * k, at.labels, out=at.place, dtype=np.intp, casting="unsafe")
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # where all is −∞, NaN says so
             at.p = np.subtract(flat, np.maximum.reduce(flat, axis=1, keepdims=True), out=at.p)
-            c = at.p[at.row, at.labels] if plain else at.p.copy()
+            c = at.buffer("c", (n,) if plain else (n, k))
+            c = np.take(at.p, at.place, out=c, mode="clip") if plain else np.positive(at.p, out=c)
             np.exp(at.p, out=at.p)
-            total = np.add.reduce(at.p, axis=1, keepdims=True)
-            np.divide(at.p, total, out=at.p)
-            np.log(total, out=total)
-            np.subtract(total[:, 0] if plain else total, c, out=c)  # −ln p_j
+            at.total = np.dot(at.p, at.ones_k, out=at.total)
+            np.divide(at.p, at.total[:, None], out=at.p)
+            np.log(at.total, out=at.total)
+            np.subtract(at.total if plain else at.total[:, None], c, out=c)  # −ln p_j
         if not plain:
-            c = np.multiply(at.t, c, out=at.buffer("c", c.shape, zero=True), where=at.t != 0.0)
+            c = np.multiply(at.t, c, out=at.buffer("t c", (n, k), zero=True), where=at.t != 0.0)
         single = len(c) == c.size == at.m
         c = c.reshape(at.m) if single else np.add.reduce(c.reshape(at.m, -1), axis=1, out=at.a)
         return self.weighed(at, c, self.weight * at.factor, w)
@@ -109,14 +114,13 @@ class SoftmaxCrossEntropy(Cost):
         z = at.inputs[0]
         slope = at.slope = at.buffer("slope", at.p.shape)
         if at.t is None:
-            slope[...] = at.p
-            slope[at.row, at.labels] -= 1.0
+            np.multiply(at.p, at.factor, out=slope)
+            slope.reshape(-1)[at.place] -= at.factor
         else:
             total = np.add.reduce(at.t, axis=1, keepdims=True)
             np.multiply(at.p, total, out=slope)
             np.subtract(slope, at.t, out=slope)
             np.copyto(slope, 0.0, where=total == 0.0)  # what doesn't count may be anything
-        if at.factor != 1.0:
             np.multiply(slope, at.factor, out=slope)
         if z.ndim != 2:
             axis = self._axis(z)
@@ -127,7 +131,8 @@ class SoftmaxCrossEntropy(Cost):
         return self.axis % (z.ndim - 1) + 1
 
     def _in_rows(self, z: Array) -> Array:
-        return np.moveaxis(z, self._axis(z), -1).reshape(-1, z.shape[self._axis(z)])
+        axis = self._axis(z)
+        return (z if axis == z.ndim - 1 else np.moveaxis(z, axis, -1)).reshape(-1, z.shape[axis])
 
     def _settle(self, at: Record, y: Array, flat: Array, labeled: bool) -> None:
         """Leave on `at` the labels, if they are all there is to it, else t; and the factor before Σ t_j (−ln p_j)."""
@@ -178,7 +183,7 @@ class SoftmaxCrossEntropy(Cost):
 def _expect_labels(labels: Array, k: int, ignored: int | None = None) -> None:
     if labels.dtype.kind not in "iu":
         raise FeedError(f"takes integer labels, got {labels.dtype}")
-    if labels.size and labels.astype(np.uint64, copy=False).max() >= k:  # those below 0 become huge
+    if labels.size and np.maximum.reduce(labels.view(f"u{labels.itemsize}")) >= k:  # those below 0 become huge
         beside = "" if ignored is None else f", or {ignored}, which is ignored"
         raise FeedError(f"takes labels from 0 to {k - 1}{beside}, got labels from {labels.min()} to {labels.max()}")
 

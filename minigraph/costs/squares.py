@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ class Quadratic(Classifying, Cost):
 
     It sums over the outputs of an example; MeanSquaredError takes their mean, and no half of it.
     """
+
+    steady: ClassVar[bool] = True
 
     def forward(self, at: Record, a: Array, y: Array, w: Array | None = None) -> Array:
         """½ ‖y − a‖² for each example."""
@@ -39,6 +42,8 @@ class MeanSquaredError(Classifying, Cost):
     ∇ₐC_x = (2/n) (a − y)          a, y (m, *shape) -> C_x (m,)
     """
 
+    steady: ClassVar[bool] = True
+
     def forward(self, at: Record, a: Array, y: Array, w: Array | None = None) -> Array:
         """(1/n) ‖y − a‖² for each example."""
         d = rows(_difference(at, a, y))
@@ -57,6 +62,8 @@ class MeanAbsoluteError(Classifying, Cost):
 
     ∇ₐC_x = (1/n) sign(a − y), 0 where a = y          a, y (m, *shape), n elements an example -> C_x (m,)
     """
+
+    steady: ClassVar[bool] = True
 
     def forward(self, at: Record, a: Array, y: Array, w: Array | None = None) -> Array:
         """(1/n) Σ_j |a_j − y_j| for each example."""
@@ -84,6 +91,8 @@ class Huber(Classifying, Cost):
     """
 
     delta: float = 1.0
+
+    steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,6 +123,8 @@ class SmoothL1(Classifying, Cost):
     """
 
     beta: float = 1.0
+
+    steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -21,6 +21,8 @@ class Value(Cost):
 
     takes_target: ClassVar[bool] = False
 
+    steady: ClassVar[bool] = True
+
     def suit(self, *shapes: Shape) -> None:
         """Outputs of any shape."""
 

@@ -27,7 +27,7 @@ class Seen:
     """The part of a run that is computed: nodes in forward order, and those that an error came back to."""
 
     def __init__(self, run: Results):
-        sweep = run.swept()
+        sweep = run.kept()
         self.run = run
         self.m = sweep.m
         self.nodes = sweep.plan.order[: run.forward_done]

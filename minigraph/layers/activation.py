@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class Activation(Layer):
     kind: activations.Spec
     axis: int = -1
     sigma: activations.Activation = field(init=False, repr=False)
+
+    steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         axis = _batch_axis(self.axis, "Activation")
@@ -98,6 +100,8 @@ class PReLU(Layer):
     slope: float | Initial = 0.25
     w: Param = field(init=False, repr=False)
 
+    steady: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         if not isinstance(self.channels, bool):
             raise GraphError(f"PReLU takes channels=True or False, got {self.channels!r}: it counts them itself")
@@ -157,6 +161,8 @@ class Softmax(Layer):
 
     axis: int = -1
 
+    steady: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         _batch_axis(self.axis, "Softmax")
 
@@ -167,15 +173,18 @@ class Softmax(Layer):
     def forward(self, at: Record, x: Array) -> Array:
         """e^x / Σ e^x, shifted by the largest x so that nothing overflows."""
         axis = _batch_axis(self.axis)
-        at.a = np.subtract(x, x.max(axis=axis, keepdims=True), out=at.a)
+        top = np.maximum.reduce(x, axis=axis, keepdims=True)  # without out=: see Max
+        at.a = np.subtract(x, top, out=at.a)
         np.exp(at.a, out=at.a)
-        np.divide(at.a, at.a.sum(axis=axis, keepdims=True), out=at.a)
+        at.total = np.add.reduce(at.a, axis=axis, keepdims=True, out=at.total)
+        np.divide(at.a, at.total, out=at.a)
         return at.a
 
     def backward(self, at: Record, error: Array) -> Array:
         """a ⊙ (error − Σ error a)."""
         at.sent = np.multiply(error, at.a, out=at.sent)
-        np.subtract(error, at.sent.sum(axis=_batch_axis(self.axis), keepdims=True), out=at.sent)
+        at.product = np.add.reduce(at.sent, axis=_batch_axis(self.axis), keepdims=True, out=at.product)
+        np.subtract(error, at.product, out=at.sent)
         np.multiply(at.sent, at.a, out=at.sent)
         return at.sent
 
@@ -193,6 +202,8 @@ class LogSoftmax(Layer):
 
     axis: int = -1
 
+    steady: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         _batch_axis(self.axis, "LogSoftmax")
 
@@ -203,15 +214,18 @@ class LogSoftmax(Layer):
     def forward(self, at: Record, x: Array) -> Array:
         """x − ln Σ e^x, shifted by the largest x so that nothing overflows."""
         axis = _batch_axis(self.axis)
-        at.a = np.subtract(x, x.max(axis=axis, keepdims=True), out=at.a)
+        top = np.maximum.reduce(x, axis=axis, keepdims=True)  # without out=: see Max
+        at.a = np.subtract(x, top, out=at.a)
         at.powers = np.exp(at.a, out=at.powers)
-        np.subtract(at.a, np.log(at.powers.sum(axis=axis, keepdims=True)), out=at.a)
+        at.total = np.add.reduce(at.powers, axis=axis, keepdims=True, out=at.total)
+        np.subtract(at.a, np.log(at.total, out=at.total), out=at.a)
         return at.a
 
     def backward(self, at: Record, error: Array) -> Array:
         """error − e^a Σ error."""
         at.sent = np.exp(at.a, out=at.sent)
-        at.sent *= error.sum(axis=_batch_axis(self.axis), keepdims=True)
+        at.sum = np.add.reduce(error, axis=_batch_axis(self.axis), keepdims=True, out=at.sum)
+        np.multiply(at.sent, at.sum, out=at.sent)
         np.subtract(error, at.sent, out=at.sent)
         return at.sent
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class Scale(Layer):
     counted. With a number or an array as `factor`, γ is fixed and broadcasts with the samples by numpy's rules,
     `axes` mean nothing, and the error is summed over the axes along which x was broadcast.
     """
+
+    steady: ClassVar[bool] = True
 
     factor: Any = None
     axes: Any = (-1,)
@@ -75,6 +77,8 @@ class Bias(Layer):
     counted. With a number or an array as `offset`, β is fixed and broadcasts with the samples by numpy's rules,
     `axes` mean nothing, and the error is summed over the axes along which x was broadcast.
     """
+
+    steady: ClassVar[bool] = True
 
     offset: Any = None
     axes: Any = (-1,)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import FeedError, GraphError, ShapeError
+from ..errors import GraphError, ShapeError
 from ..initializers import Initial
 from ..layer import Layer
 from ..numbers import is_real, is_whole
 from ..param import Array, Param, Shape
 from ..record import Record
+from .attending import attend, attend_back, check_mask
 from .flags import check_flags
-from .noise import drawn_mask
+from .ones import ones
 
 
 @dataclass(eq=False)
@@ -32,6 +33,8 @@ class ScaledDotProductAttention(Layer):
     can look nowhere gets zeros (in PyTorch NaN). `dropout` is the rate of p dropped in training. Equals PyTorch's
     `scaled_dot_product_attention`, whose boolean mask says the same. Vaswani et al. 2017, section 3.2.1.
     """
+
+    steady: ClassVar[bool] = True
 
     causal: bool = False
     dropout: float = 0.0
@@ -51,18 +54,18 @@ class ScaledDotProductAttention(Layer):
         fits = len(q) > 1 and len(q) == len(k) == len(v) and q[:-2] == k[:-2] == v[:-2]
         if not fits or k[-2] != v[-2] or q[-1] != k[-1]:
             raise ShapeError(f"takes query (…, T, d), key (…, S, d) and value (…, S, n), got {q}, {k} and {v}")
-        _check_mask(shapes[3:], q[-2], k[-2])
+        check_mask(shapes[3:], q[-2], k[-2])
         return (*q[:-1], v[-1])
 
     def forward(self, at: Record, q: Array, k: Array, v: Array, mask: Array | None = None) -> Array:
         """a = p v."""
         at.scaled = np.multiply(q, 1.0 / math.sqrt(q.shape[-1]), out=at.scaled)
-        at.a = _attend(self, at, (at.scaled, k, v), mask, at.a)
+        at.a = attend(at, (at.scaled, k, v), mask, self.causal, self.dropout, at.a)
         return at.a
 
     def backward(self, at: Record, error: Array) -> tuple[Array | None, ...]:
         """e k / √d, eᵀ q / √d, pᵀ error."""
-        at.errors = _attend_back(self, at, error, at.errors or (None, None, None))
+        at.errors = attend_back(at, error, self.dropout, at.errors or (None, None, None))
         np.multiply(at.errors[0], 1.0 / math.sqrt(at.q.shape[-1]), out=at.errors[0])
         return (*at.errors, None)[: len(at.inputs)]
 
@@ -89,6 +92,8 @@ class MultiHeadAttention(Layer):
     each other, in_proj_bias b_q, b_k, b_v, out_proj is w_o and b_o; but its boolean masks say where *not* to look.
     `weights` and `biases` start all of w and b. Vaswani et al. 2017, section 3.2.2.
     """
+
+    steady: ClassVar[bool] = True
 
     heads: int
     units: int | None = None
@@ -128,7 +133,7 @@ class MultiHeadAttention(Layer):
         query, key, value = (shapes[slot] for slot in _ROLES[count])
         if key[0] != value[0]:
             raise ShapeError(f"takes as many values as keys, got key {key} and value {value}")
-        _check_mask(shapes[count:], query[0], key[0])
+        check_mask(shapes[count:], query[0], key[0])
         n = int(self.units or query[1])
         if n % self.heads:
             raise ShapeError(f"divides its units among {self.heads} heads, got {n} units: choose another number")
@@ -145,7 +150,7 @@ class MultiHeadAttention(Layer):
         np.multiply(qkv[0], 1.0 / math.sqrt(qkv[0].shape[1] // self.heads), out=qkv[0])
         at.rows = at.buffer("c", qkv[0].shape)
         mask = inputs[count] if len(inputs) > count else None
-        _attend(self, at, [self._split(at, z) for z in qkv], mask, self._split(at, at.rows))
+        attend(at, [self._split(at, z) for z in qkv], mask, self.causal, self.dropout, self._split(at, at.rows))
         at.a = self._project(at, "o", at.rows).reshape(at.m, -1, self.w_o.shape[0])
         return at.a
 
@@ -153,20 +158,19 @@ class MultiHeadAttention(Layer):
         """The way back, by the equations above."""
         delta, slots = _rows(error), _ROLES[_sequences([x.ndim - 1 for x in at.inputs])]
         at.dc = np.dot(delta, self.w_o.value, out=at.dc)
-        n, grads = at.dc.shape[1], dict[Param, Array]()
-        self._gradients(at, grads, "o", delta, at.rows)
+        n, done = at.dc.shape[1], set[Param]()
+        self._gradients(at, done, "o", delta, at.rows)
         back = [at.buffer(f"δ_{x}", (at.m * at.inputs[i].shape[1], n)) for x, i in zip("qkv", slots, strict=True)]
-        _attend_back(self, at, self._split(at, at.dc), tuple(self._split(at, x) for x in back))
+        attend_back(at, self._split(at, at.dc), self.dropout, tuple(self._split(at, x) for x in back))
         np.multiply(back[0], 1.0 / math.sqrt(n // self.heads), out=back[0])
         sent: list[Array | None] = [None] * len(at.inputs)
         for letter, slot, delta in zip("qkv", slots, back, strict=True):
             x = at.inputs[slot]
-            self._gradients(at, grads, letter, delta, _rows(x))
+            self._gradients(at, done, letter, delta, _rows(x))
             if at.needs[slot]:
                 w, there = getattr(self, f"w_{letter}").value, sent[slot]
                 part = np.dot(delta, w, out=at.buffer(f"sent {letter}", (len(delta), x.shape[-1]))).reshape(x.shape)
                 sent[slot] = part if there is None else np.add(there, part, out=there)
-        at.grad.update(grads)
         return sent if len(sent) > 1 else sent[0]
 
     def _project(self, at: Record, letter: str, x: Array) -> Array:
@@ -178,13 +182,18 @@ class MultiHeadAttention(Layer):
         """(m T, n) -> (m, h, T, n / h), a view."""
         return rows.reshape(at.m, -1, self.heads, rows.shape[1] // self.heads).transpose(0, 2, 1, 3)
 
-    def _gradients(self, at: Record, grads: dict[Param, Array], letter: str, delta: Array, x: Array) -> None:
-        """Add Σ δᵀ x and Σ δ to what is known of w's and b's gradients; a Param may stand in several places."""
-        for name, left, right in (("w", delta.T, x), ("b", np.ones(len(delta), delta.dtype), delta)):
+    def _gradients(self, at: Record, done: set[Param], letter: str, delta: Array, x: Array) -> None:
+        """Σ δᵀ x and Σ δ, the gradients of w and b, added to what is `done` where a Param stands in several places."""
+        for name, left, right in (("w", delta.T, x), ("b", ones(at, len(delta)), delta)):
             param = getattr(self, f"{name}_{letter}")
-            if param is not None and not self.frozen:
-                grad = np.dot(left, right, out=at.buffer(f"∂C/∂{name}_{letter}", param.shape))
-                grads[param] = grads[param] + grad if param in grads else grad
+            if param is None or self.frozen:
+                continue
+            if param not in done:
+                at.grad[param] = np.dot(left, right, out=at.grad.get(param))
+                done.add(param)
+            else:
+                part = np.dot(left, right, out=at.buffer(f"part of {name}_{letter}", param.shape))
+                np.add(at.grad[param], part, out=at.grad[param])
 
     def describe(self) -> str:
         """The layer, its heads, and whether it looks back only."""
@@ -204,81 +213,7 @@ def _rows(x: Array) -> Array:
     return x.reshape(-1, x.shape[-1])
 
 
-# ---- what both have in common ----
-
-_Attention: TypeAlias = ScaledDotProductAttention | MultiHeadAttention
-
-
-def _attend(layer: _Attention, at: Record, qkv: Sequence[Array], mask: Array | None, out: Array | None) -> Array:
-    """Averages c = p v, from queries already divided by √d."""
-    at.q, at.k, at.v = q, k, v = qkv
-    p = at.p = np.matmul(q, k.swapaxes(-1, -2), out=at.p)
-    hidden = _hidden(at, mask, layer.causal)
-    if hidden is not None:
-        np.add(p, hidden, out=p)
-    top = at.top = np.max(p, axis=-1, keepdims=True, out=at.top)
-    if hidden is not None:
-        np.putmask(top, top == -math.inf, 0.0)  # everything is hidden
-    np.subtract(p, top, out=p)
-    np.exp(p, out=p)
-    total = np.matmul(p, np.ones((p.shape[-1], 1), p.dtype))
-    np.divide(p, np.maximum(total, 1.0, out=total), out=p)  # it is 0 where everything is hidden, else 1 or more
-    at.kept = p
-    if at.training and layer.dropout:
-        at.keep = drawn_mask(at, p.shape, layer.dropout)
-        at.kept = np.multiply(p, at.keep, out=at.buffer("kept", p.shape))
-    c: Array = np.matmul(at.kept, v, out=out)
-    return c
-
-
-def _attend_back(layer: _Attention, at: Record, error: Array, out: Sequence[Any]) -> tuple[Array, Array, Array]:
-    """∂C/∂q, ∂C/∂k, ∂C/∂v of _attend, from the error of c."""
-    e = at.e = np.matmul(error, at.v.swapaxes(-1, -2), out=at.e)
-    if at.training and layer.dropout:
-        np.multiply(e, at.keep, out=e)
-    np.subtract(e, np.einsum("...j,...j->...", e, at.p)[..., None], out=e)
-    np.multiply(e, at.p, out=e)
-    dq = np.matmul(e, at.k, out=out[0])
-    dk = np.matmul(e.swapaxes(-1, -2), at.q, out=out[1])
-    return dq, dk, np.matmul(at.kept.swapaxes(-1, -2), error, out=out[2])
-
-
-def _hidden(at: Record, mask: Array | None, causal: bool) -> Array | None:
-    """−∞ where a query must not look, else 0, to be added to the scores."""
-    queries, keys = at.p.shape[-2:]
-    if causal and at.future is None:
-        at.future = np.triu(np.full((queries, keys), -math.inf, at.p.dtype), 1)
-    if mask is None:
-        return at.future if causal else None
-    look = _look(mask, keys)
-    shape = (at.m, *(1,) * (at.p.ndim - 3), queries if look.ndim == 3 else 1, keys)
-    hidden = at.buffer("hidden", shape, zero=True)
-    np.putmask(hidden, ~look.reshape(shape), -math.inf)
-    return np.add(hidden, at.future, out=at.buffer("both", (*shape[:-2], queries, keys))) if causal else hidden
-
-
-def _look(mask: Array, keys: int) -> Array:
-    """Where to look, (m, S) or (m, T, S); raises FeedError for lengths and masks that aren't."""
-    if mask.ndim > 1:
-        look: Array = mask == 1
-        if not (look | (mask == 0)).all():
-            raise FeedError("takes a mask of 1 (look) and 0 (don't), got other values")
-        return look
-    if mask.dtype.kind != "i":
-        raise FeedError(f"takes integer lengths, got {mask.dtype}: declare the input so, g.input(…, (), dtype=int)")
-    if mask.min() < 0 or mask.max() > keys:
-        raise FeedError(f"takes lengths from 0 to {keys}, got lengths from {mask.min()} to {mask.max()}")
-    look = np.arange(keys) < mask[:, None]
-    return look
-
-
-def _check_mask(shapes: Sequence[Shape], queries: int, keys: int) -> None:
-    for shape in shapes:
-        if shape not in ((), (keys,), (queries, keys)):
-            raise ShapeError(f"takes a mask of shape ({keys},) or ({queries}, {keys}), or lengths (), got {shape}")
-
-
-def _check_dropout(layer: _Attention) -> None:
+def _check_dropout(layer: ScaledDotProductAttention | MultiHeadAttention) -> None:
     if not is_real(layer.dropout) or not 0.0 <= layer.dropout <= 1.0:
         raise GraphError(f"{type(layer).__name__} takes a dropout from 0 to 1, got {layer.dropout!r}")
     check_flags(layer, "causal")

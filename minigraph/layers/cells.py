@@ -28,6 +28,8 @@ class RNNCell(Cell):
     recurrent=rnn.u, biases=rnn.b)`. PyTorch's RNNCell has w = weight_ih, u = weight_hh, b = bias_ih + bias_hh.
     """
 
+    steady: ClassVar[bool] = True
+
     activation: Spec = "tanh"
     sigma: Activation = field(init=False, repr=False)
 
@@ -43,13 +45,14 @@ class RNNCell(Cell):
     def slopes(self, at: Record) -> None:
         """σ'(z)."""
         z, h = at.gates[:, 0], at.states[0][1:]
-        at.slopes = at.buffer("slopes", z.shape)
-        _put(self.sigma.backward(np.broadcast_to(at.ones[:1], z.shape), z, h, out=at.slopes), at.slopes)
+        at.slopes, ones = at.buffer("slopes", z.shape), at.buffer("ones of z", z.shape)
+        np.copyto(ones, 1.0)
+        _put(self.sigma.backward(ones, z, h, out=at.slopes), at.slopes)
 
     def step_back(self, at: Record, t: int, delta: Array, now: list[Array], then: list[Array]) -> None:
         """δ = error ⊙ σ'(z), and δ u."""
-        np.multiply(now[0], at.slopes[t], out=at.deltas[t])
-        np.dot(at.deltas[t], self.u.value, out=then[0])
+        np.multiply(now[0], at.slopes[t], out=delta[0])
+        np.dot(at.inner[t], self.u.value, out=then[0])
 
     def describe(self) -> str:
         """The layer and its activation."""
@@ -75,18 +78,26 @@ class LSTMCell(Cell):
     b = bias_ih + bias_hh.
     """
 
+    steady: ClassVar[bool] = True
+
     gates: ClassVar[int] = 4
     parts: ClassVar[int] = 2
-    quiet: ClassVar[dict[str, Any]] = {"over": "ignore"}  # in e^−z, where σ is 0
+
+    def prepare(self, at: Record) -> Array | None:
+        """b, and scratch."""
+        T, gates, m, n = at.gates.shape
+        at.g, at.tanh = at.buffer("g", (m, n)), at.buffer("tanh c'", (T, m, n))
+        _prepare_sigmoid(at, gates)
+        return super().prepare(at)
 
     def step(self, at: Record, t: int, z: Array, hu: Array) -> None:
         """c' = f ⊙ c + i ⊙ g,   h' = o ⊙ tanh c'."""
-        (h, c), (i, f, g, o) = at.states, at.gates[t]
-        np.add(z, hu, out=at.gates[t])
-        at.g = np.tanh(g, out=at.g)
-        _sigmoid(at.gates[t])  # of all four at once, as they lie behind each other
-        g[...] = at.g
-        after, tanh = c[t + 1], at.buffer("tanh c", (len(at.gates), *g.shape))[t]
+        (h, c), gates, tanh = at.states, at.gates[t], at.tanh[t]
+        (i, f, g, o), after = gates, c[t + 1]
+        np.add(z, hu, out=gates)
+        np.tanh(g, out=at.g)
+        _sigmoid(at, gates)  # of all four at once, as they lie behind each other
+        np.copyto(g, at.g)
         np.multiply(f, c[t], out=after)
         np.multiply(i, g, out=tanh)
         np.add(after, tanh, out=after)
@@ -95,26 +106,30 @@ class LSTMCell(Cell):
 
     def slopes(self, at: Record) -> None:
         """δ without ε and error_h', and what of error_h' goes to ε."""
-        at.slopes = slopes = at.buffer("slopes", at.gates.shape)
-        i, _, g, o = at.gates.swapaxes(0, 1)
-        tanh = at.buffer("tanh c", g.shape)
-        np.subtract(1.0, at.gates, out=slopes)
-        np.multiply(slopes, at.gates, out=slopes)
-        at.through = _one_minus_square(g, at.through)
-        np.multiply(at.through, i, out=slopes[:, 2])
-        for gate, factor in ((0, g), (1, at.states[1][:-1]), (3, tanh)):
-            np.multiply(slopes[:, gate], factor, out=slopes[:, gate])
-        _one_minus_square(tanh, at.through)
-        np.multiply(at.through, o, out=at.through)
+        (h, c), (i, f, g, o) = at.states, at.gates.swapaxes(0, 1)
+        at.slopes, at.through = at.buffer("slopes", at.gates.shape), at.buffer("through", g.shape)
+        product = at.through  # for the time being
+        to_i, to_f, to_g, to_o = at.slopes.swapaxes(0, 1)
+        np.subtract(at.one, at.gates, out=at.slopes)
+        np.multiply(i, g, out=product)
+        np.multiply(to_i, product, out=to_i)
+        np.multiply(product, g, out=product)
+        np.subtract(i, product, out=to_g)
+        np.multiply(f, c[:-1], out=product)
+        np.multiply(to_f, product, out=to_f)
+        np.multiply(to_o, h[1:], out=to_o)
+        np.multiply(h[1:], at.tanh, out=product)
+        np.subtract(o, product, out=at.through)
 
     def step_back(self, at: Record, t: int, delta: Array, now: list[Array], then: list[Array]) -> None:
         """ε, δ, and δ u and ε ⊙ f."""
-        epsilon = np.multiply(now[0], at.through[t], out=then[1])
+        slopes, epsilon = at.slopes[t], then[1]
+        np.multiply(now[0], at.through[t], out=epsilon)
         np.add(epsilon, now[1], out=epsilon)
-        np.multiply(at.slopes[t, :3], epsilon, out=delta[:3])
-        np.multiply(at.slopes[t, 3], now[0], out=delta[3])
+        np.multiply(slopes[:3], epsilon, out=delta[:3])
+        np.multiply(slopes[3], now[0], out=delta[3])
         np.multiply(epsilon, at.gates[t, 1], out=epsilon)
-        np.dot(at.deltas[t], self.u.value, out=then[0])
+        np.dot(at.inner[t], self.u.value, out=then[0])
 
 
 @dataclass(eq=False)
@@ -136,11 +151,12 @@ class GRUCell(Cell):
     b = bias_ih, c = bias_hh.
     """
 
+    steady: ClassVar[bool] = True
+
     recurrent_biases: Initial = field(default="zeros", kw_only=True)
     c: Param | None = field(init=False, repr=False)
 
     gates: ClassVar[int] = 3
-    quiet: ClassVar[dict[str, Any]] = {"over": "ignore"}  # in e^−z, where σ is 0
 
     def create(self, k: int, rng: np.random.Generator, dtype: np.dtype[Any]) -> None:
         """Create the Params for inputs of k numbers."""
@@ -148,63 +164,84 @@ class GRUCell(Cell):
         rows = (self.gates * self.units,)
         self.c = self.param("c", rows, self.recurrent_biases, rng=rng, dtype=dtype) if self.bias else None
 
+    def prepare(self, at: Record) -> Array | None:
+        """b and, of c, what isn't behind the reset gate; scratch."""
+        T, _, m, n = at.gates.shape
+        at.q, at.kept = at.buffer("q_n", (T, m, n)), at.buffer("kept", (m, n))
+        _prepare_sigmoid(at, 2)
+        if self.b is None or self.c is None:
+            return None
+        sums = at.buffer("b + c", self.b.shape)
+        np.add(self.b.value, self.c.value, out=sums)
+        np.copyto(sums[2 * n :], self.b.value[2 * n :])
+        return sums
+
     def step(self, at: Record, t: int, z: Array, hu: Array) -> None:
         """h' = ñ + z ⊙ (h − ñ)."""
-        h, gates = at.states[0], at.gates[t]
-        q = at.buffer("q_n", at.states[0][1:].shape)[t]
-        if self.c is not None:
-            np.add(hu, self.c.value.reshape(3, 1, -1), out=hu)
-        q[...] = hu[2]
+        h, gates, q = at.states[0], at.gates[t], at.q[t]
+        (r, update, n), after = gates, h[t + 1]
+        if self.c is None:
+            np.copyto(q, hu[2])
+        else:
+            np.add(hu[2], self.c.value[2 * self.units :], out=q)
         np.add(z[:2], hu[:2], out=gates[:2])
-        _sigmoid(gates[:2])
-        r, update, n = gates
+        _sigmoid(at, gates[:2])
         np.multiply(r, q, out=n)
         np.add(n, z[2], out=n)
         np.tanh(n, out=n)
-        after = np.subtract(h[t], n, out=h[t + 1])
+        np.subtract(h[t], n, out=after)
         np.multiply(after, update, out=after)
         np.add(after, n, out=after)
 
     def slopes(self, at: Record) -> None:
-        """δ_z and δ_n without error, δ_r without δ_n."""
-        at.slopes = slopes = at.buffer("slopes", at.gates.shape)
-        h, n = at.states[0][:-1], at.gates[:, 2]
+        """ι and δ_n without error: all are linear in it."""
+        (r, z, n), h = at.gates.swapaxes(0, 1), at.states[0][:-1]
+        at.slopes = at.buffer("slopes", (4, *n.shape)).swapaxes(0, 1)
+        to_r, to_z, to_q, to_n = at.slopes.swapaxes(0, 1)
         at.inner = at.buffer("inner", at.deltas.shape)
-        np.subtract(1.0, at.gates, out=slopes)
-        at.through = _one_minus_square(n, at.through)
-        np.multiply(at.through, slopes[:, 1], out=slopes[:, 2])
-        np.multiply(slopes[:, :2], at.gates[:, :2], out=slopes[:, :2])
-        np.multiply(slopes[:, 0], at.buffer("q_n", h.shape), out=slopes[:, 0])
-        np.subtract(h, n, out=at.through)
-        np.multiply(slopes[:, 1], at.through, out=slopes[:, 1])
+        np.multiply(n, n, out=to_n)
+        np.subtract(at.one, to_n, out=to_n)
+        np.subtract(at.one, z, out=to_z)
+        np.multiply(to_n, to_z, out=to_n)
+        np.multiply(to_z, z, out=to_z)
+        np.subtract(h, n, out=to_r)
+        np.multiply(to_z, to_r, out=to_z)
+        np.multiply(to_n, r, out=to_q)
+        np.subtract(at.one, r, out=to_r)
+        np.multiply(to_r, to_q, out=to_r)
+        np.multiply(to_r, at.q, out=to_r)
 
     def step_back(self, at: Record, t: int, delta: Array, now: list[Array], then: list[Array]) -> None:
-        """δ, ι, and ι u + error ⊙ z."""
-        (r, z, _), n = at.gates[t], self.units
-        np.multiply(at.slopes[t, 1:], now[0], out=delta[1:])
-        np.multiply(at.slopes[t, 0], delta[2], out=delta[0])
-        inner = at.inner[t]
-        inner[:, : 2 * n] = at.deltas[t, :, : 2 * n]
-        np.multiply(delta[2], r, out=inner[:, 2 * n :])
-        np.dot(inner, self.u.value, out=then[0])
-        at.kept = np.multiply(now[0], z, out=at.kept)
+        """ι, and ι u + error ⊙ z."""
+        np.multiply(at.slopes[t, :3], now[0], out=delta)
+        np.dot(at.inner[t], self.u.value, out=then[0])
+        np.multiply(now[0], at.gates[t, 1], out=at.kept)
         np.add(then[0], at.kept, out=then[0])
+
+    def settle(self, at: Record) -> None:
+        """δ, which differs from ι in δ_n."""
+        n = self.units
+        np.copyto(at.deltas[:, :, : 2 * n], at.inner[:, :, : 2 * n])
+        np.multiply(at.slopes[:, 3], at.errors[0][1:], out=at.deltas[:, :, 2 * n :])
 
 
 def _put(result: Array, there: Array) -> None:
     """Activations may ignore `out`."""
     if result is not there:
-        there[...] = result
+        np.copyto(there, result)
 
 
-def _sigmoid(z: Array) -> None:
-    """σ(z) = 1 / (1 + e^−z) in place of z."""
-    np.negative(z, out=z)
+def _prepare_sigmoid(at: Record, gates: int) -> None:
+    _, _, m, n = at.gates.shape
+    at.top, at.below = (at.buffer(name, (gates, m, n)) for name in ("top", "1 + e^z"))
+    at.one = at.buffer("one", ())
+    np.copyto(at.top, 88.0)  # where σ is 1: e^z overflows above
+    np.copyto(at.one, 1.0)
+
+
+def _sigmoid(at: Record, z: Array) -> None:
+    """σ(z) = e^z / (1 + e^z) in place of z."""
+    np.minimum(z, at.top, out=z)  # an array of tops, as numpy is slow to compare with a number
     np.exp(z, out=z)
-    np.add(z, 1.0, out=z)
-    np.divide(1.0, z, out=z)
-
-
-def _one_minus_square(a: Array, out: Array | None) -> Array:
-    out = np.multiply(a, a, out=out)
-    return np.subtract(1.0, out, out=out)
+    np.add(z, at.one, out=at.below)
+    np.divide(z, at.below, out=z)

@@ -17,7 +17,8 @@ from ..numbers import is_whole
 from ..param import Array, Param, Shape
 from ..record import Record
 from .flags import check_flags
-from .windows import Margins, Sizes, Sums, Window, counts, inner, padded, same_padding, sizes
+from .sums import Sums
+from .windows import Margins, Sizes, Window, counts, same_padding, sizes
 
 
 @dataclass(eq=False)
@@ -54,6 +55,7 @@ class Conv2D(Neurons):
     window: Window = field(init=False, repr=False)
 
     axes: ClassVar[tuple[str, ...]] = ("height", "width")
+    steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.window = _settled(self)
@@ -64,31 +66,32 @@ class Conv2D(Neurons):
         wide = tuple(n + sum(margin) for n, margin in zip(lengths, self.window.margins, strict=True))
         found = counts(wide, *self.window[:3])
         if min(found) < 1:
-            axes = slice(len(self.axes))
+            axes = slice(-len(self.axes), None)
             spans = tuple(d * (k - 1) + 1 for k, d in zip(self.window.kernel, self.window.dilation, strict=True))
             raise ShapeError(
                 f"takes samples that its windows of {spans[axes]} fit into, got {shape}, {wide[axes]} with padding: "
                 "take a smaller kernel or more padding"
             )
-        form = (self.filters, channels // self.groups, *self.window.kernel)
+        form = (self.filters, channels // self.groups, *self.window.kernel[-len(self.axes) :])
         _create(self, form, self.weights, rng, dtype)
-        return (self.filters, *found[: len(self.axes)])
+        return (self.filters, *found[-len(self.axes) :])
 
     def weigh(self, at: Record, a: Array) -> Array:
         """z = b + the sums of w a over each window."""
-        x, w = padded(_images(a), self.window.margins, out=at.padded), _images(self.w.value)
-        at.padded = x
-        at.sums = at.sums or Sums(self.window, x.shape[1:], w.shape)
-        z = at.buffer("z", (len(x), self.filters, *at.sums.found))
-        at.sums.forward(at, x, w, z, None if self.b is None else self.b.value)
-        return z.reshape(z.shape[: a.ndim])
+        x, w = _images(a), self.w.value
+        at.sums = at.sums or Sums(self.window, x.shape, w.shape)
+        z = at.buffer("z", (at.m, self.filters, *at.sums.found))
+        at.sums.forward(at, x, w, None if self.b is None else self.b.value, z)
+        return z if a.ndim == 4 else z[:, :, 0]
 
     def backward(self, at: Record, error: Array) -> Array | None:
         """δ from the error (BP1, BP2), the Params' gradients from δ (BP3, BP4), the input's error from δ (BP2)."""
         delta = at.delta = self.sigma.backward(error, at.z, at.a, out=at.delta)
-        sent = at.buffer("sent", at.padded.shape, zero=True) if at.needs[0] else None
-        at.sums.backward(at, _images(delta), _images(self.w.value), sent, _gradients(self, at))
-        return None if sent is None else inner(sent, self.window.margins).reshape(at.inputs[0].shape)
+        x = at.inputs[0]
+        sent = at.buffer("sent", x.shape) if at.needs[0] else None
+        into = None if sent is None else _images(sent)
+        at.sums.backward(at, _images(delta), self.w.value, _images(x), _gradients(self, at), into)
+        return sent
 
     def describe(self) -> str:
         """The layer, its kernel and its activation."""
@@ -106,10 +109,11 @@ class Conv1D(Conv2D):
         ∂C/∂w_fcu = Σ_xi δ_fi a_c,is+ud                BP4
         error to the input at (c, is+ud) = the sum of all w_fcu δ_fi that lead there                      BP2
 
-    PyTorch's Conv1d: a Conv2D of images that are one column wide, with the same arguments.
+    PyTorch's Conv1d: a Conv2D of images that are one row high, with the same arguments.
     """
 
     axes: ClassVar[tuple[str, ...]] = ("time",)
+    steady: ClassVar[bool] = True
 
 
 @dataclass(eq=False)
@@ -147,6 +151,7 @@ class ConvTranspose2D(Neurons):
     extra: Shape = field(init=False, repr=False)
 
     axes: ClassVar[tuple[str, ...]] = ("height", "width")
+    steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.window = _settled(self)
@@ -159,9 +164,9 @@ class ConvTranspose2D(Neurons):
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples (c, i, j) -> (f, h, w)."""
         channels, *lengths = _checked(self, shape)
-        wide = self._wide(lengths)
-        found = tuple(n - sum(margin) for n, margin in zip(wide, self.window.margins, strict=True))
+        found = self._long(lengths)
         if min(found) < 1:
+            wide = tuple(n + sum(margin) for n, margin in zip(found, self.window.margins, strict=True))
             raise ShapeError(
                 f"takes samples that leave something when padding is cut off, got {shape}, which become {wide} and "
                 f"lose {self.padding} on either side: take less padding"
@@ -179,29 +184,30 @@ class ConvTranspose2D(Neurons):
 
     def weigh(self, at: Record, a: Array) -> Array:
         """z = b + the windows w a, each added where it belongs."""
-        at.sums = at.sums or Sums(self.window, (self.filters, *self._wide(a.shape[2:])), self.w.shape)
-        z = at.buffer("z", (len(a), *at.sums.images))
-        z[...] = 0 if self.b is None else self.b.value[:, None, None]
-        at.sums.backward(at, a, self.w.value, z, None)
-        return inner(z, self.window.margins)
+        z = at.buffer("z", (at.m, self.filters, *self._long(a.shape[2:])))
+        at.sums = at.sums or Sums(self.window, z.shape, self.w.shape)
+        at.sums.backward(at, a, self.w.value, z, sent=z)
+        return z if self.b is None else np.add(z, self.b.value[:, None, None], out=z)
 
     def backward(self, at: Record, error: Array) -> Array | None:
         """δ from the error (BP1, BP2), the Params' gradients from δ (BP3, BP4), the input's error from δ (BP2)."""
         delta = at.delta = self.sigma.backward(error, at.z, at.a, out=at.delta)
-        at.padded = padded(delta, self.window.margins, out=at.padded)
-        sent = at.buffer("sent", at.inputs[0].shape)
-        at.sums.forward(at, at.padded, self.w.value, sent, None)
-        at.sums.backward(at, at.inputs[0], self.w.value, None, _gradients(self, at))
+        a, grad = at.inputs[0], _gradients(self, at)
+        if grad is not None:
+            at.sums.backward(at, a, self.w.value, delta, grad)
+        if not at.needs[0]:
+            return None
+        sent = at.buffer("sent", a.shape)
+        at.sums.forward(at, delta, self.w.value, None, sent)
         return sent
 
     def describe(self) -> str:
         """The layer, its kernel and its activation."""
         return _described(self)
 
-    def _wide(self, lengths: Sequence[int]) -> Shape:
-        kernel, stride, dilation, *_ = self.window
-        each = zip(lengths, kernel, stride, dilation, self.extra, strict=True)
-        return tuple((n - 1) * s + d * (k - 1) + 1 + o for n, k, s, d, o in each)
+    def _long(self, lengths: Sequence[int]) -> Shape:
+        each = zip(lengths, *self.window, self.extra, strict=True)
+        return tuple((n - 1) * s + d * (k - 1) + 1 + o - sum(margin) for n, k, s, d, margin, o in each)
 
 
 def _settled(layer: Conv2D | ConvTranspose2D) -> Window:
@@ -227,43 +233,43 @@ def _settled(layer: Conv2D | ConvTranspose2D) -> Window:
         layer.padding = sizes(layer.padding, axes, taker, "padding", least=0)
         margins = tuple((n, n) for n in layer.padding)
     ones = (1,) * (2 - axes)
-    return Window(kernel + ones, stride + ones, dilation + ones, margins + ((0, 0),) * (2 - axes))
+    return Window(ones + kernel, ones + stride, ones + dilation, ((0, 0),) * (2 - axes) + margins)
 
 
 def _checked(layer: Conv2D | ConvTranspose2D, shape: Shape) -> Shape:
-    """The sample shape (c, h, w), with a width of 1 for sequences."""
+    """The sample shape (c, h, w), with a height of 1 for sequences."""
     if len(shape) != 1 + len(layer.axes):
         wanted = ", ".join(("channels", *layer.axes))
         raise ShapeError(f"takes samples ({wanted}), got {shape}: put Reshape before it, channels come first")
     if shape[0] % layer.groups:
         raise ShapeError(f"takes channels that its {layer.groups} groups divide, got {shape[0]} in samples {shape}")
-    return shape if len(shape) == 3 else (*shape, 1)
+    return shape if len(shape) == 3 else (shape[0], 1, shape[1])
 
 
 def _create(
     layer: Conv2D | ConvTranspose2D, form: Shape, initial: Initial, rng: np.random.Generator, dtype: np.dtype[Any]
 ) -> None:
-    layer.w = layer.param("w", form[: 2 + len(layer.axes)], initial, rng=rng, dtype=dtype)
+    layer.w = layer.param("w", form, initial, rng=rng, dtype=dtype)
     layer.b = layer.param("b", (layer.filters,), layer.biases, rng=rng, dtype=dtype) if layer.bias else None
 
 
 def _gradients(layer: Conv2D | ConvTranspose2D, at: Record) -> Array | None:
-    """Set ∂C/∂b from δ, and give the array that ∂C/∂w is to be written into, as weights of images."""
+    """Set ∂C/∂b from δ, and give the array that ∂C/∂w is to be written into."""
     if layer.frozen:
         return None
     if layer.b is not None:
-        others = (0, *range(2, at.delta.ndim))
-        at.grad[layer.b] = np.add.reduce(at.delta, axis=others, out=at.grad.get(layer.b))
+        at.over_examples = np.dot(at.ones, at.delta.reshape(at.m, -1), out=at.over_examples)
+        at.grad[layer.b] = np.add.reduce(at.over_examples.reshape(layer.filters, -1), axis=1, out=at.grad.get(layer.b))
     if layer.w not in at.grad:
         at.grad[layer.w] = np.empty(layer.w.shape, layer.w.dtype)
-    return _images(at.grad[layer.w])
+    return at.grad[layer.w]
 
 
 def _described(layer: Conv2D | ConvTranspose2D) -> str:
-    kernel = "×".join(map(str, layer.window.kernel[: len(layer.axes)]))
+    kernel = "×".join(map(str, layer.window.kernel[-len(layer.axes) :]))
     return f"{type(layer).__name__} {kernel} {layer.sigma}"
 
 
 def _images(sequences: Array) -> Array:
-    """Sequences as images one column wide; images as they are."""
-    return sequences if sequences.ndim == 4 else sequences[..., None]
+    """Sequences as images one row high; images as they are."""
+    return sequences if sequences.ndim == 4 else sequences[:, :, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..numbers import is_whole
 from ..param import Array, Param, Shape, Transposed
 from ..record import Record
 from .flags import check_flags
+from .ones import ones
 
 
 @dataclass(eq=False)
@@ -41,6 +42,8 @@ class Dense(Neurons):
     w: Param = field(init=False, repr=False)
     b: Param | None = field(init=False, repr=False)
 
+    steady: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         if not is_whole(self.units) or self.units < 1:
             raise GraphError(f"Dense takes a positive whole number of units, got {self.units!r}")
@@ -61,26 +64,22 @@ class Dense(Neurons):
     def weigh(self, at: Record, a: Array) -> Array:
         """z = a wᵀ + b."""
         w = self.w.value if isinstance(self.weights, Transposed) else self.w.value.T
-        if a.ndim == 2:
-            z: Array = np.dot(a, w, out=at.z)
-        else:
-            at.rows = np.dot(_rows(a), w, out=at.rows)
-            z = at.rows.reshape(*a.shape[:-1], self.units)
+        at.rows = np.dot(_rows(a), w, out=at.rows)
         if self.b is not None:
-            np.add(z, self.b.value, out=z)
+            np.add(at.rows, self.b.value, out=at.rows)
+        z: Array = at.rows if a.ndim == 2 else at.rows.reshape(*a.shape[:-1], self.units)
         return z
 
     def backward(self, at: Record, error: Array) -> Array | None:
         """δ from the error (BP1, BP2), the Params' gradients from δ (BP3, BP4), the input's error from δ (BP2)."""
         tied = isinstance(self.weights, Transposed)
         delta = at.delta = self.sigma.backward(error, at.z, at.a, out=at.delta)
-        a, ones = at.inputs[0], at.ones
-        if a.ndim != 2:
-            a, delta = _rows(a), _rows(delta)
-            ones = np.ones(len(a), a.dtype)
+        a = at.inputs[0]
+        each = at.ones if a.ndim == 2 else ones(at, a.size // a.shape[-1])
+        a, delta = _rows(a), _rows(delta)
         if not self.frozen:
             if self.b is not None:
-                at.grad[self.b] = np.dot(ones, delta, out=at.grad.get(self.b))
+                at.grad[self.b] = np.dot(each, delta, out=at.grad.get(self.b))
             left, right = (a, delta) if tied else (delta, a)
             at.grad[self.w] = np.dot(left.T, right, out=at.grad.get(self.w))
         if at.needs[0]:
@@ -91,4 +90,4 @@ class Dense(Neurons):
 
 def _rows(array: Array) -> Array:
     """Every vector along the last axis as a row, whatever stands before."""
-    return array.reshape(-1, array.shape[-1])
+    return array if array.ndim == 2 else array.reshape(-1, array.shape[-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Exp(Layer):
     Where e^x is larger than any float, a is inf, and numpy warns of the overflow.
     """
 
+    steady: ClassVar[bool] = True
+
     build = _same_shape
 
     def forward(self, at: Record, x: Array) -> Array:
@@ -49,6 +51,8 @@ class Log(Layer):
 
     At 0, a is −inf and the slope inf, below 0 a is NaN, as in PyTorch; numpy warns of either.
     """
+
+    steady: ClassVar[bool] = True
 
     build = _same_shape
 
@@ -73,6 +77,8 @@ class Sqrt(Layer):
     small positive number, before it.
     """
 
+    steady: ClassVar[bool] = True
+
     build = _same_shape
 
     def forward(self, at: Record, x: Array) -> Array:
@@ -93,6 +99,8 @@ class Square(Layer):
 
     a = x²,   error to the input = error ⊙ 2x          x, a (m, *shape)
     """
+
+    steady: ClassVar[bool] = True
 
     build = _same_shape
 
@@ -115,6 +123,8 @@ class Abs(Layer):
     a = |x|,   error to the input = error ⊙ sign x, which is 0 at 0          x, a (m, *shape)
     """
 
+    steady: ClassVar[bool] = True
+
     build = _same_shape
 
     def forward(self, at: Record, x: Array) -> Array:
@@ -135,6 +145,8 @@ class Sin(Layer):
 
     a = sin x,   error to the input = error ⊙ cos x          x, a (m, *shape)
     """
+
+    steady: ClassVar[bool] = True
 
     build = _same_shape
 
@@ -161,6 +173,8 @@ class Power(Layer):
     """
 
     exponent: float
+
+    steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not is_real(self.exponent) or not np.isfinite(self.exponent):
@@ -193,6 +207,8 @@ class Negative(Layer):
 
     a = −x,   error to the input = −error          x, a (m, *shape)
     """
+
+    steady: ClassVar[bool] = True
 
     build = _same_shape
 

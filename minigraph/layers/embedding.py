@@ -108,6 +108,8 @@ class PositionalEncoding(Layer):
     Vaswani et al. 2017, section 3.5. No Params; PyTorch has no such layer.
     """
 
+    steady: ClassVar[bool] = True
+
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Sequences (T, d), which stay."""
         if len(shape) != 2:

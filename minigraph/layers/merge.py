@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class Add(Layer):
     a = Σ_i x_i                                    x_i (m, *shape_i) -> a (m, *shape)
     error to each input = error, summed over the axes along which the input was broadcast
     """
+
+    steady: ClassVar[bool] = True
 
     def build(self, *shapes: Shape, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples of shapes that broadcast to one."""
@@ -50,6 +52,8 @@ class Subtract(Layer):
     errors to the inputs = error, −error, summed over the axes along which the input was broadcast
     """
 
+    steady: ClassVar[bool] = True
+
     def build(self, *shapes: Shape, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples of shapes that broadcast to one."""
         return _broadcast(shapes, exactly=True)
@@ -75,6 +79,8 @@ class Multiply(Layer):
     a = Π_i x_i                                    x_i (m, *shape_i) -> a (m, *shape)
     error to input i = error ⊙ Π_{k≠i} x_k, summed over the axes along which the input was broadcast
     """
+
+    steady: ClassVar[bool] = True
 
     def build(self, *shapes: Shape, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples of shapes that broadcast to one."""
@@ -113,6 +119,8 @@ class Divide(Layer):
     Where x_2 is 0 the numbers are not finite, and numpy warns.
     """
 
+    steady: ClassVar[bool] = True
+
     def build(self, *shapes: Shape, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples of shapes that broadcast to one."""
         return _broadcast(shapes, exactly=True)
@@ -143,6 +151,8 @@ class MatMul(Layer):
     Axes before the matrices' broadcast by numpy's rules. Samples that are vectors are a row as x_1, a column as x_2,
     and a is without that axis.
     """
+
+    steady: ClassVar[bool] = True
 
     def build(self, first: Shape, second: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples (…, p, q) and (…, q, r)."""
@@ -185,6 +195,8 @@ class Concat(Layer):
     x_i (m, …, k_i, …) -> a (m, …, Σ k_i, …). `axis` counts the samples' axes, without the batch axis.
     """
 
+    steady: ClassVar[bool] = True
+
     axis: int = -1
 
     def __post_init__(self) -> None:
@@ -220,6 +232,8 @@ class Stack(Layer):
 
     x_i (m, *shape) -> a (m, …, n, …). `axis` is the place of the new axis in a, without the batch axis; n may be 1.
     """
+
+    steady: ClassVar[bool] = True
 
     axis: int = 0
 

@@ -78,19 +78,22 @@ class BatchNorm(Layer):
                     f"feed a larger batch"
                 )
             mean, variance = standardize(at, part, CHANNEL, self.eps)
-            at.mean, at.variance = mean.ravel(), variance.ravel() * (n / (n - 1))
+            at.mean = mean.reshape(-1)
+            at.variance = np.multiply(variance.reshape(-1), n / (n - 1), out=at.variance)
         else:
             at.hat = np.subtract(part, self.mean[:, None], out=at.hat)
-            at.scale = 1.0 / np.sqrt(self.variance[:, None] + self.eps)
+            at.scale = np.reciprocal(np.sqrt(self.variance[:, None] + self.eps), out=at.scale)
             np.multiply(at.hat, at.scale, out=at.hat)
         return scaled(at, at.hat, CHANNEL, self.gamma, self.beta).reshape(x.shape)
 
     def backward(self, at: Record, error: Array) -> Array:
         """Through γ and x̂; in training μ and σ² pass errors on, too."""
         part = error.reshape(at.hat.shape)
-        total, product = sums(part, at.hat, CHANNEL)
+        total, product = sums(at, "error", part, at.hat, CHANNEL)
         _set_gradients(self, at, total, product)
-        gain = at.scale if self.gamma is None else at.scale * self.gamma.value[:, None]
+        gain = at.scale
+        if self.gamma is not None:
+            gain = np.multiply(gain, self.gamma.value[:, None], out=at.buffer("gain", gain.shape))
         if at.training:
             sent = send_back(at, part, total, product, gain)
         else:
@@ -122,6 +125,8 @@ class LayerNorm(Layer):
     gamma: Param | None = field(default=None, init=False, repr=False)
     beta: Param | None = field(default=None, init=False, repr=False)
 
+    steady: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         _check_axes(self.axes, "LayerNorm")
         self.eps = _eps(self.eps, "LayerNorm")
@@ -144,9 +149,9 @@ class LayerNorm(Layer):
         """Through γ, then through x̂, μ and σ²."""
         part = by_last(error, self.axes)
         if self.gamma is not None:
-            _set_gradients(self, at, *sums(part, at.hat, ELEMENT))
-            part = at.e = np.multiply(part, self.gamma.value.ravel(), out=at.e)
-        return send_back(at, part, *sums(part, at.hat, WITHIN), at.scale).reshape(error.shape)
+            _set_gradients(self, at, *sums(at, "error", part, at.hat, ELEMENT))
+            part = at.e = np.multiply(part, self.gamma.value.reshape(-1), out=at.e)
+        return send_back(at, part, *sums(at, "e", part, at.hat, WITHIN), at.scale).reshape(error.shape)
 
 
 @dataclass(eq=False)
@@ -167,6 +172,8 @@ class GroupNorm(Layer):
     affine: bool = True
     gamma: Param | None = field(default=None, init=False, repr=False)
     beta: Param | None = field(default=None, init=False, repr=False)
+
+    steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not is_whole(self.groups) or self.groups < 1:
@@ -193,10 +200,10 @@ class GroupNorm(Layer):
         """Through γ, then through x̂, μ and σ²."""
         part = error.reshape(*error.shape[:2], math.prod(error.shape[2:]))
         if self.gamma is not None:
-            _set_gradients(self, at, *sums(part, at.hat.reshape(part.shape), CHANNEL))
+            _set_gradients(self, at, *sums(at, "error", part, at.hat.reshape(part.shape), CHANNEL))
             part = at.e = np.multiply(part, self.gamma.value[:, None], out=at.e)
         part = part.reshape(at.hat.shape)
-        return send_back(at, part, *sums(part, at.hat, WITHIN), at.scale).reshape(error.shape)
+        return send_back(at, part, *sums(at, "e", part, at.hat, WITHIN), at.scale).reshape(error.shape)
 
     def describe(self) -> str:
         """The layer and its number of groups."""
@@ -220,6 +227,8 @@ class RMSNorm(Layer):
     affine: bool = True
     gamma: Param | None = field(default=None, init=False, repr=False)
 
+    steady: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         _check_axes(self.axes, "RMSNorm")
         self.eps = None if self.eps is None else _eps(self.eps, "RMSNorm")
@@ -236,7 +245,11 @@ class RMSNorm(Layer):
         """γ x̂."""
         part = by_last(x, self.axes)
         eps = float(np.finfo(x.dtype).eps) if self.eps is None else self.eps
-        at.scale = 1.0 / np.sqrt(products(part, part, WITHIN) / float(part.shape[2]) + eps)
+        square = products(at, "Σ x²", part, part, WITHIN)
+        at.scale = np.multiply(square, 1.0 / part.shape[2], out=at.scale)
+        np.add(at.scale, eps, out=at.scale)
+        np.sqrt(at.scale, out=at.scale)
+        np.reciprocal(at.scale, out=at.scale)
         at.hat = np.multiply(part, at.scale, out=at.hat)
         return scaled(at, at.hat, ELEMENT, self.gamma).reshape(x.shape)
 
@@ -245,9 +258,11 @@ class RMSNorm(Layer):
         part = by_last(error, self.axes)
         if self.gamma is not None:
             if not self.frozen:
-                at.grad[self.gamma] = products(part, at.hat, ELEMENT).reshape(self.gamma.shape)
-            part = at.e = np.multiply(part, self.gamma.value.ravel(), out=at.e)
-        at.sent = np.multiply(at.hat, products(part, at.hat, WITHIN) / -float(part.shape[2]), out=at.sent)
+                at.grad[self.gamma] = products(at, "∂C/∂γ", part, at.hat, ELEMENT).reshape(self.gamma.shape)
+            part = at.e = np.multiply(part, self.gamma.value.reshape(-1), out=at.e)
+        factor = products(at, "Σ e x̂", part, at.hat, WITHIN)
+        np.multiply(factor, -1.0 / part.shape[2], out=factor)
+        at.sent = np.multiply(at.hat, factor, out=at.sent)
         np.add(at.sent, part, out=at.sent)
         np.multiply(at.sent, at.scale, out=at.sent)
         return at.sent.reshape(error.shape)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..layer import Layer
 from ..param import Array, Shape
 from ..record import Record
 from .flags import check_flags
+from .sides import Side, fold, over, spread
 from .windows import Sizes, sizes
 
 
@@ -36,6 +37,8 @@ class MaxPool2D(Layer):
     ceil_mode: bool = False
     sides: tuple[Side, Side] = field(init=False, repr=False)
 
+    steady: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         self.sides = _sides(self)
 
@@ -44,36 +47,44 @@ class MaxPool2D(Layer):
         return _pooled(self.sides, shape)
 
     def forward(self, at: Record, x: Array) -> Array:
-        """The maximum of each window's columns, which are maxima themselves."""
+        """The largest so far, position by position; the last one to exceed all before it, or to be NaN, wins."""
         down, right = over(self.sides, x.shape)
-        rows = fold(np.maximum, -np.inf, x, down, 2, at, "rows")
-        at.a = fold(np.maximum, -np.inf, rows, right, 3, at, "a")
-        return at.a
+        a = at.a = at.buffer("a", (*x.shape[:2], down.windows, right.windows))
+        if at.winner is None:
+            at.winner = np.empty(a.shape, np.int32)  # where in its window, in steps along a row of x
+            first = np.add.outer(np.maximum(-down.starts(), 0) * right.n, np.maximum(-right.starts(), 0))
+            at.first = (first if first.any() else np.zeros(())).astype(np.int32)
+            at.start = np.add.outer(down.starts() * right.n, right.starts())
+            at.image = np.arange(0, x.size, down.n * right.n).reshape(*x.shape[:2], 1, 1)
+        a.fill(-np.inf)
+        np.copyto(at.winner, at.first)
+        for k, there in self._positions(at, x):
+            at.wins = np.greater(there, a, out=at.wins)
+            at.nan = np.isnan(there, out=at.nan)
+            np.logical_or(at.wins, at.nan, out=at.wins)
+            at.k = np.multiply(at.wins, k, out=at.k, dtype=np.int32)
+            np.maximum(at.winner, at.k, out=at.winner)
+            np.maximum(a, there, out=a)
+        return a
 
     def backward(self, at: Record, error: Array) -> Array:
         """Each window's error, to its winner."""
+        place = at.place = np.add(at.winner, at.start, out=at.place)
+        np.add(place, at.image, out=place)
         sent = at.buffer("sent", at.inputs[0].shape, zero=True)
-        np.add.at(sent.reshape(-1), self._winners(at.inputs[0], at.a).reshape(-1), error.reshape(-1))
+        np.add.at(sent.reshape(-1), place.reshape(-1), error.reshape(-1))
         return sent
 
-    def _winners(self, x: Array, a: Array) -> Array:
-        """Where each window's winner stands in x, all elements of x counted in a row."""
+    def _positions(self, at: Record, x: Array) -> Iterator[tuple[int, Array]]:
+        """For each position in a window, in steps along a row of x, what stands there; −∞ where nothing does."""
         down, right = over(self.sides, x.shape)
-        steps = list(product(down.steps(), right.steps()))
-        order = np.zeros(a.shape, np.min_scalar_type(len(steps)))  # how many positions come before the winner's
-        sought, other = np.ones(a.shape, bool), np.empty(a.shape, bool)
-        for (_, i, rows), (_, j, columns) in steps:
-            np.not_equal(x[..., rows, columns], a[..., i, j], out=other[..., i, j])
-            np.logical_and(sought[..., i, j], other[..., i, j], out=sought[..., i, j])
-            np.add(order, sought.view(np.uint8), out=order)
-        if sought.any():  # NaN equals nothing; the last one wins, as in PyTorch
-            for k, ((_, i, rows), (_, j, columns)) in enumerate(steps):
-                np.copyto(order[..., i, j], k, where=np.isnan(x[..., rows, columns]), casting="unsafe")
-        within = np.array([u * right.n + v for (u, _, _), (v, _, _) in steps])
-        winners: Array = within.take(order)
-        winners += down.starts()[:, None] * right.n + right.starts()
-        winners += np.arange(0, x.size, down.n * right.n).reshape(*x.shape[:2], 1, 1)
-        return winners
+        there = at.buffer("there", at.a.shape)
+        for (u, i, rows), (v, j, columns) in product(down.steps(), right.steps()):
+            part = there[..., i, j]
+            if part.size < there.size:
+                there.fill(-np.inf)
+            np.copyto(part, x[..., rows, columns])
+            yield u * right.n + v, there
 
     def describe(self) -> str:
         """The layer and its windows."""
@@ -98,6 +109,8 @@ class AvgPool2D(Layer):
     count_include_pad: bool = True
     sides: tuple[Side, Side] = field(init=False, repr=False)
 
+    steady: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         self.sides = _sides(self, "count_include_pad")
 
@@ -109,7 +122,8 @@ class AvgPool2D(Layer):
         """Sums of sums along the windows' sides, divided."""
         down, right = over(self.sides, x.shape)
         at.a = fold(np.add, 0.0, fold(np.add, 0.0, x, down, 2, at, "rows"), right, 3, at, "a")
-        at.d = np.outer(*(side.lengths(self.count_include_pad) for side in (down, right))).astype(x.dtype)
+        if at.d is None:
+            at.d = np.outer(*(side.lengths(self.count_include_pad) for side in (down, right))).astype(x.dtype)
         np.divide(at.a, at.d, out=at.a)
         return at.a
 
@@ -133,6 +147,8 @@ class GlobalAvgPool(Layer):
     Of images it is torch.nn.AdaptiveAvgPool2d(1), flattened.
     """
 
+    steady: ClassVar[bool] = True
+
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples (c, *rest) -> (c,)."""
         if not shape:
@@ -148,7 +164,8 @@ class GlobalAvgPool(Layer):
         """The error in equal shares."""
         shape = at.inputs[0].shape
         sent = at.buffer("sent", shape)
-        sent[...] = error.reshape(*error.shape, *[1] * (len(shape) - 2)) / float(math.prod(shape[2:]))
+        at.share = np.divide(error, float(math.prod(shape[2:])), out=at.share)
+        np.copyto(sent, at.share.reshape(*error.shape, *[1] * (len(shape) - 2)))
         return sent
 
 
@@ -162,6 +179,8 @@ class AdaptiveAvgPool2D(Layer):
     `output_size` is (h', w'), or one number for both. Where sizes don't divide, windows overlap by an element; where
     h' > h, elements repeat. It is torch.nn.AdaptiveAvgPool2d.
     """
+
+    steady: ClassVar[bool] = True
 
     output_size: Sizes
     counts: Shape = field(init=False, repr=False)
@@ -204,69 +223,6 @@ class AdaptiveAvgPool2D(Layer):
 def _cuts(n: int, o: int) -> list[tuple[int, int, int]]:
     """Number, start and end of each of the o windows that an axis of n elements is cut into."""
     return [(i, i * n // o, -(-(i + 1) * n // o)) for i in range(o)]
-
-
-class Side(NamedTuple):
-    """Windows along one axis: k elements each, s apart, the first p before the start of the axis's n elements."""
-
-    k: int
-    s: int
-    p: int = 0
-    ceil_mode: bool = False
-    n: int = 0
-
-    @property
-    def windows(self) -> int:
-        """How many windows there are; less than 1 where they don't fit in."""
-        room = self.n + 2 * self.p - self.k
-        steps = -(-room // self.s)
-        return steps + (steps * self.s < self.n + self.p) if self.ceil_mode else room // self.s + 1
-
-    def steps(self) -> list[tuple[int, slice, slice]]:
-        """Positions in a window at which there are elements: the position, the windows that have some, the elements."""
-        s, steps = self.s, []
-        for u in range(self.k):
-            start = u - self.p
-            first, end = max(0, -(start // s)), min(self.windows, (self.n - 1 - start) // s + 1)
-            if first < end:
-                steps.append((u, slice(first, end), slice(first * s + start, (end - 1) * s + start + 1, s)))
-        return steps
-
-    def starts(self) -> Array:
-        """Where each window starts, below 0 in the padding."""
-        return np.arange(-self.p, self.windows * self.s - self.p, self.s)
-
-    def lengths(self, padded: bool) -> Array:
-        """How many elements each window has, those in the padding with the others if asked."""
-        margin, starts = self.p if padded else 0, self.starts()
-        lengths: Array = np.minimum(starts + self.k, self.n + margin) - np.maximum(starts, -margin)
-        return lengths
-
-
-def fold(ufunc: np.ufunc, start: float, x: Array, side: Side, axis: int, at: Record, name: str) -> Array:
-    """The elements of each window along an axis joined by a ufunc, in a buffer of that name."""
-    lead = (slice(None),) * axis
-    out = at.buffer(name, (*x.shape[:axis], side.windows, *x.shape[axis + 1 :]))
-    out.fill(start)
-    for _, windows, elements in side.steps():
-        part = out[(*lead, windows)]
-        ufunc(part, x[(*lead, elements)], out=part)
-    return out
-
-
-def spread(error: Array, side: Side, axis: int, at: Record, name: str) -> Array:
-    """The error of each window along an axis sent to each of its elements and added up, in a buffer of that name."""
-    lead = (slice(None),) * axis
-    out = at.buffer(name, (*error.shape[:axis], side.n, *error.shape[axis + 1 :]), zero=True)
-    for _, windows, elements in side.steps():
-        part, came = out[(*lead, elements)], error[(*lead, windows)]
-        np.copyto(part, came) if side.s >= side.k else np.add(part, came, out=part)
-    return out
-
-
-def over(sides: tuple[Side, Side], shape: Shape) -> tuple[Side, Side]:
-    """The windows' sides along the axes of images of a shape (…, h, w)."""
-    return sides[0]._replace(n=shape[-2]), sides[1]._replace(n=shape[-1])
 
 
 def image(shape: Shape) -> Shape:

@@ -58,17 +58,17 @@ class Recurrent(Cell):
         starts = others[:-1] if ragged else others
         past = _past(others[-1], T)[self._order] if ragged else None
         steps = at.buffer("x", (T, at.m, x.shape[2]))
-        steps[...] = x.swapaxes(0, 1)[self._order]
+        np.copyto(steps, x.swapaxes(0, 1)[self._order])
         if past is not None:
             np.copyto(steps, 0.0, where=past)  # not even a NaN there is looked at
         ends = self.ahead(at, steps, starts, past)
         if self.returns == "sequence":
             at.a = at.buffer("a", (at.m, T, self.units))
-            at.a[...] = self._in_order(at.states[0][1:])
+            np.copyto(at.a, self._in_order(at.states[0][1:]))
             if past is not None:
                 np.copyto(at.a, 0.0, where=self._in_order(past))
         elif self.returns == "state":
-            at.a = np.stack(ends, axis=1, out=at.a)
+            at.a = self._joined(at, "a", ends)
         else:
             at.a = ends[self.returns == "cell"]
         return at.a
@@ -80,7 +80,10 @@ class Recurrent(Cell):
         if self.returns == "sequence":
             errors = error.swapaxes(0, 1)[self._order]
             if at.past is not None:
-                errors = np.where(at.past, 0.0, errors)
+                kept = at.buffer("errors", errors.shape)
+                np.copyto(kept, errors)
+                np.copyto(kept, 0.0, where=at.past)
+                errors = kept
         elif self.returns == "state":
             ends = self._split(error)
         else:
@@ -134,6 +137,8 @@ class RNN(Recurrent, RNNCell):
     u = weight_hh_l0, b = bias_ih_l0 + bias_hh_l0; its packed sequences are what lengths make.
     """
 
+    steady: ClassVar[bool] = True
+
 
 @dataclass(eq=False)
 class LSTM(Recurrent, LSTMCell):
@@ -153,6 +158,8 @@ class LSTM(Recurrent, LSTMCell):
     "last", "cell", the last c_t (m, n), or "state", the last h_t and c_t stacked (m, 2, n). PyTorch's
     LSTM(batch_first=True) has w = weight_ih_l0, u = weight_hh_l0, b = bias_ih_l0 + bias_hh_l0.
     """
+
+    steady: ClassVar[bool] = True
 
     results: ClassVar[tuple[str, ...]] = ("sequence", "last", "cell", "state")
 
@@ -175,3 +182,5 @@ class GRU(Recurrent, GRUCell):
     Takes x, h_0 and `lengths`, and returns, what RNN does. PyTorch's GRU(batch_first=True) has w = weight_ih_l0,
     u = weight_hh_l0, b = bias_ih_l0, c = bias_hh_l0.
     """
+
+    steady: ClassVar[bool] = True

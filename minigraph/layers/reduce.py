@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -59,6 +59,8 @@ class Sum(_Reduction, Layer):
     axes: Any = None
     keepdims: bool = False
 
+    steady: ClassVar[bool] = True
+
     def forward(self, at: Record, x: Array) -> Array:
         """Σ x."""
         self._prepare(at, x.shape)
@@ -83,6 +85,8 @@ class Mean(_Reduction, Layer):
     axes: Any = None
     keepdims: bool = False
 
+    steady: ClassVar[bool] = True
+
     def forward(self, at: Record, x: Array) -> Array:
         """Σ x / k."""
         self._prepare(at, x.shape)
@@ -106,6 +110,8 @@ class Max(_Reduction, Layer):
     It equals torch.amax, where several largest elements share the error evenly, too. `axes` is one or several of the
     samples' axes, the batch axis not counted; without it, all.
     """
+
+    steady: ClassVar[bool] = True
 
     axes: Any = None
     keepdims: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from ..layer import Layer
 from ..numbers import is_real, is_whole
 from ..param import Array, Shape
 from ..record import Record
-from .pool import Side, by, fold, image, spread
+from .pool import by, image
+from .sides import Side, fold, spread
 from .windows import Margins, Sizes, inner, padded, sizes
 
 
@@ -25,6 +26,8 @@ class UpSample2D(Layer):
 
     `size` is (f, g), or one number for both. It is torch.nn.Upsample(scale_factor=size).
     """
+
+    steady: ClassVar[bool] = True
 
     size: Sizes
     factors: Shape = field(init=False, repr=False)
@@ -68,6 +71,8 @@ class Pad(Layer):
     repeated ("reflect": margins are narrower than the axis), or its outermost elements repeated ("edge"). The modes are
     those of numpy.pad and, with "replicate" for "edge", of torch.nn.functional.pad.
     """
+
+    steady: ClassVar[bool] = True
 
     widths: int | Sequence[tuple[int, int]]
     mode: str = "constant"

@@ -25,6 +25,8 @@ class Identity(Layer):
     a = x,   error to the input = error        x, a (m, *shape)
     """
 
+    steady: ClassVar[bool] = True
+
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples of any shape, which stays."""
         return shape
@@ -89,6 +91,8 @@ class Reshape(_Reshaping, Layer):
     `shape` leaves the batch axis out; one of its sizes may be −1: what remains.
     """
 
+    steady: ClassVar[bool] = True
+
     shape: Shape
 
     def __post_init__(self) -> None:
@@ -113,6 +117,8 @@ class Flatten(_Reshaping, Layer):
     a = x reshaped,   error to the input = error reshaped back        x (m, *shape) -> a (m, Π shape)
     """
 
+    steady: ClassVar[bool] = True
+
     def reshaped(self, shape: Shape) -> Shape:
         """One axis for all elements."""
         return (math.prod(shape),)
@@ -127,6 +133,8 @@ class Squeeze(_Reshaping, Layer):
     `axis` is one or several of the samples' axes, the batch axis not counted. As numpy, and unlike torch.squeeze, it
     refuses an axis of another size.
     """
+
+    steady: ClassVar[bool] = True
 
     axis: Any = None
 
@@ -151,6 +159,8 @@ class ExpandDims(_Reshaping, Layer):
     `axis` is the place of the new axis in a, the batch axis not counted. It equals torch.unsqueeze.
     """
 
+    steady: ClassVar[bool] = True
+
     axis: int
 
     def __post_init__(self) -> None:
@@ -174,6 +184,8 @@ class Transpose(Layer):
 
     Axis k of a is axis `axes[k]` of x, the batch axis not counted; without `axes` their order is reversed.
     """
+
+    steady: ClassVar[bool] = True
 
     axes: tuple[int, ...] | None = None
 
@@ -210,6 +222,8 @@ class Broadcast(Layer):
 
     x (m, *old) -> a (m, *shape).
     """
+
+    steady: ClassVar[bool] = True
 
     shape: Shape
 

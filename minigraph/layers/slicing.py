@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class Slice(Layer):
 
     x (m, *shape) -> a (m, *shape of the part). `Slice(3)`, `Slice((slice(1, 3), ...))`; `node[1:3, ...]` for short.
     """
+
+    steady: ClassVar[bool] = True
 
     index: Any
 

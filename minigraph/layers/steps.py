@@ -38,8 +38,6 @@ class Cell(Layer):
     """How many weighted inputs each unit has."""
     parts: ClassVar[int] = 1
     """How many numbers each unit keeps as its state: h, or h and c."""
-    quiet: ClassVar[dict[str, Any]] = {}
-    """What numpy isn't to warn of in a step."""
 
     def __post_init__(self) -> None:
         if not is_whole(self.units) or self.units < 1:
@@ -69,7 +67,7 @@ class Cell(Layer):
     def forward(self, at: Record, x: Array, *state: Array) -> Array:
         """The state after one step."""
         ends = self.ahead(at, x[np.newaxis], self._split(state[0]) if state else ())
-        at.a = ends[0] if self.parts == 1 else np.stack(ends, axis=1, out=at.a)
+        at.a = self._joined(at, "a", ends)
         return at.a
 
     def backward(self, at: Record, error: Array) -> Any:
@@ -78,16 +76,27 @@ class Cell(Layer):
         at.delta = at.deltas[0]
         if len(at.inputs) == 1:
             return sent if sent is None else sent[0]
-        at.start = starts[0] if self.parts == 1 else np.stack(starts, axis=1, out=at.start)
-        return sent if sent is None else sent[0], at.start
+        return sent if sent is None else sent[0], self._joined(at, "start", starts)
 
     def _split(self, state: Array) -> list[Array]:
         return [state] if self.parts == 1 else [state[:, i] for i in range(self.parts)]
 
+    def _joined(self, at: Record, name: str, parts: list[Array]) -> Array:
+        if self.parts == 1:
+            return parts[0]
+        joined = at.buffer(name, (at.m, self.parts, self.units))
+        for i, part in enumerate(parts):
+            np.copyto(joined[:, i], part)
+        return joined
+
     # ---- T steps ----
 
+    def prepare(self, at: Record) -> Array | None:
+        """Make what the steps share; returns what is added to each x wᵀ, (gates · n,), if anything."""
+        return None if self.b is None else self.b.value
+
     def step(self, at: Record, t: int, z: Array, hu: Array) -> None:
-        """Make at.gates[t] and each part's at.states[t + 1] of its [t], of z = x wᵀ + b and of h uᵀ."""
+        """Make at.gates[t] and each part's at.states[t + 1] of its [t], of z = x wᵀ + b and of h uᵀ (gates, m, n)."""
         raise NotImplementedError
 
     def slopes(self, at: Record) -> None:
@@ -95,8 +104,11 @@ class Cell(Layer):
         raise NotImplementedError
 
     def step_back(self, at: Record, t: int, delta: Array, now: list[Array], then: list[Array]) -> None:
-        """Make δ, and the errors `then` of the state's parts before step t, of those `now` after it."""
+        """Make δ (gates, m, n), and the errors `then` of the state's parts before step t, of those `now` after it."""
         raise NotImplementedError
+
+    def settle(self, at: Record) -> None:
+        """Make, of all steps at once, what no earlier step needs."""
 
     def ahead(self, at: Record, x: Array, starts: Sequence[Array], past: Array | None = None) -> list[Array]:
         """T steps over x (T, m, k) from a state, or from zeros; returns the parts (m, n) of the last state.
@@ -106,24 +118,25 @@ class Cell(Layer):
         T, m, k = x.shape
         n, gates = self.units, self.gates
         at.past, at.rows = past, x.reshape(T * m, k)
-        at.weighed = np.dot(at.rows, self.w.value.T, out=at.weighed)
-        if self.b is not None:
-            np.add(at.weighed, self.b.value, out=at.weighed)
-        z = at.weighed.reshape(T, m, gates, n).swapaxes(1, 2)
-        ut = self.u.value.T if T < 8 else np.ascontiguousarray(self.u.value.T)  # BLAS makes it up with the steps
         at.gates = at.buffer("gates", (T, gates, m, n))
         at.states = [at.buffer(f"state {i}", (T + 1, m, n)) for i in range(self.parts)]
         for i, part in enumerate(at.states):
-            part[0] = starts[i] if starts else 0.0
-        rows = at.buffer("hu", (m, gates * n))
+            np.copyto(part[0], starts[i] if starts else 0.0)
+        at.weighed, b = np.dot(at.rows, self.w.value.T, out=at.weighed), self.prepare(at)
+        if b is not None:
+            np.add(at.weighed, b, out=at.weighed)
+        z, ut = at.weighed.reshape(T, m, gates, n).swapaxes(1, 2), self.u.value.T
+        if T > 7:  # BLAS makes up for the copy with the steps
+            ut = at.buffer("uᵀ", ut.shape)
+            np.copyto(ut, self.u.value.T)
+        h, rows = at.states[0], at.buffer("hu", (m, gates * n))
         hu = rows.reshape(m, gates, n).swapaxes(0, 1)
-        with np.errstate(**self.quiet):
-            for t in range(T):
-                np.dot(at.states[0][t], ut, out=rows)
-                self.step(at, t, z[t], hu)
-                if past is not None:
-                    for part in at.states:
-                        np.copyto(part[t + 1], part[t], where=past[t])
+        for t in range(T):
+            np.dot(h[t], ut, out=rows)
+            self.step(at, t, z[t], hu)
+            if past is not None:
+                for part in at.states:
+                    np.copyto(part[t + 1], part[t], where=past[t])
         return [part[T] for part in at.states]
 
     def back(self, at: Record, errors: Array | None, ends: Sequence[Any]) -> tuple[Array | None, list[Array]]:
@@ -133,38 +146,42 @@ class Cell(Layer):
         """
         T, gates, m, n = at.gates.shape
         at.deltas = at.inner = at.buffer("deltas", (T, m, gates * n))
-        delta = at.deltas.reshape(T, m, gates, n).swapaxes(1, 2)
         self.slopes(at)
-        now, then = ([at.buffer(f"{when} {i}", (m, n)) for i in range(self.parts)] for when in ("now", "then"))
-        for part, end in zip(now, ends, strict=True):
-            part[...] = end
+        delta = at.inner.reshape(T, m, gates, n).swapaxes(1, 2)
+        at.errors = [at.buffer(f"error {i}", (T + 1, m, n)) for i in range(self.parts)]
+        for part, end in zip(at.errors, ends, strict=True):
+            np.copyto(part[T], end)
         for t in reversed(range(T)):
+            now, then = ([part[i] for part in at.errors] for i in (t + 1, t))
             if errors is not None:
                 np.add(now[0], errors[t], out=now[0])
             self.step_back(at, t, delta[t], now, then)
             if at.past is not None:
-                for part, before in zip(now, then, strict=True):
-                    np.copyto(before, part, where=at.past[t])
-            now, then = then, now
+                for part in at.errors:
+                    np.copyto(part[t], part[t + 1], where=at.past[t])
+        self.settle(at)
         if at.past is not None:
             for array in (at.deltas, at.inner):
                 np.copyto(array, 0.0, where=at.past)
         rows = at.deltas.reshape(T * m, -1)
         if not self.frozen:
             self._credit(at, rows, at.inner.reshape(T * m, -1))
+        starts = [part[0] for part in at.errors]
         if not at.needs[0]:
-            return None, now
+            return None, starts
         at.sent = np.dot(rows, self.w.value, out=at.sent)
-        return at.sent.reshape(T, m, -1), now
+        return at.sent.reshape(T, m, -1), starts
 
     def _credit(self, at: Record, rows: Array, inner: Array) -> None:
         """Set the gradient of each Param; one that stands in two places has two shares."""
-        h, ones = at.states[0][:-1].reshape(-1, self.units), np.ones(len(rows), at.dtype)
+        h, ones = at.states[0][:-1].reshape(-1, self.units), at.buffer("ones", (len(rows),))
+        np.copyto(ones, 1.0)
         shares = [(self.w, rows, at.rows), (self.u, inner, h), (self.b, rows, ones)]
         done: set[Param] = set()
         for param, delta, inputs in [*shares, (getattr(self, "c", None), inner, ones)]:
             if param in done:
-                at.grad[param] = np.add(at.grad[param], np.dot(delta.T, inputs), out=at.grad[param])
+                share = np.dot(delta.T, inputs, out=at.buffer("share", param.shape))
+                np.add(at.grad[param], share, out=at.grad[param])
             elif param is not None:
                 at.grad[param] = np.dot(delta.T, inputs, out=at.grad.get(param))
                 done.add(param)

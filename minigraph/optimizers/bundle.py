@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from operator import attrgetter, is_
 from typing import Any, Protocol
+from weakref import ref
 
 import numpy as np
 
+from ..backward import BackwardSweep
 from ..param import Array, Param
-from ..sweep import BackwardSweep
+
+PIECE = 2**15
+"""So many numbers are moved at a time: what is computed in between stays in the cache."""
 
 
 class Source(Protocol):
@@ -16,6 +22,10 @@ class Source(Protocol):
 
     def take(self, scale: float) -> None:
         """Put the scaled sum of gradients over examples into the bundle."""
+        ...
+
+    def descend(self, scale: float, now: int) -> None:
+        """w ← w − scale · the sum of gradients over examples."""
         ...
 
 
@@ -30,24 +40,31 @@ class Bundle:
         ends = np.cumsum([param.size for param in params]).tolist()
         self.group = group
         self.taken = taken
+        self.dtype = dtype
+        self.size: int = ends[-1]
         self.places = {param: slice(end - param.size, end) for param, end in zip(params, ends, strict=True)}
-        self.g = np.empty(ends[-1], dtype)
         self.state: dict[str, Array] = {}
-        self._pieces = [(param, self.g[place].reshape(param.shape)) for param, place in self.places.items()]
+        self._values: list[Array] = []
+        self._weights: list[tuple[Array, int]] = []
         self._scratch: dict[str, Array] = {}
+
+    @cached_property
+    def g(self) -> Array:
+        """One number for each weight."""
+        return np.empty(self.size, self.dtype)
 
     def kept(self, name: str) -> Array:
         """State of that name, which lasts from step to step and begins as zeros."""
         array = self.state.get(name)
         if array is None:
-            array = self.state[name] = np.zeros_like(self.g)
+            array = self.state[name] = np.zeros(self.size, self.dtype)
         return array
 
     def scratch(self, name: str) -> Array:
         """An array to write into, whose numbers mean nothing at first."""
         array = self._scratch.get(name)
         if array is None:
-            array = self._scratch[name] = np.empty_like(self.g)
+            array = self._scratch[name] = np.empty(self.size, self.dtype)
         return array
 
     def add_weights(self, factor: float) -> None:
@@ -60,12 +77,50 @@ class Bundle:
         """g ← scale · the accumulated sum."""
         np.multiply(self.state["sum"], scale, out=self.g)
 
+    def descend(self, scale: float, now: int) -> None:
+        """w ← w − scale · the accumulated sum."""
+        self.take(scale)
+        self.apply(now)
+
     def apply(self, now: int) -> None:
         """w ← w − g."""
-        for param, piece in self._pieces:
-            value = param.value
-            np.subtract(value, piece, out=value)
+        for w, start in self.weights():
+            np.subtract(w, self.g[start : start + w.size], w)
+        self.moved(now)
+
+    def weights(self) -> list[tuple[Array, int]]:
+        """All weights in as few rows as they lie in memory, each with the place where it begins in the bundle."""
+        if len(self._values) < len(self.places) or not all(map(is_, self._values, map(_VALUE, self.places))):
+            self._values = [param.value for param in self.places]
+            self._weights = _rows(self._values)
+        return self._weights
+
+    def moved(self, now: int) -> None:
+        """Say of all Params that they changed."""
+        for param in self.places:
             param.version = now
+
+
+_VALUE = attrgetter("_value")
+
+
+def _rows(values: Sequence[Array]) -> list[tuple[Array, int]]:
+    """Arrays as rows, those beside each other in memory as one, with where each begins if all lie end to end."""
+    found: list[tuple[Array, int, int, int]] = []  # what an array lies in, where it begins there, its size, its place
+    place = 0
+    for value in values:
+        block, start = value.base, 0
+        if isinstance(block, np.ndarray) and block.ndim == 1 and block.dtype == value.dtype:
+            start = (value.ctypes.data - block.ctypes.data) // value.itemsize
+        else:
+            block = value.reshape(-1)
+        if found and found[-1][0] is block and found[-1][1] + found[-1][2] == start:
+            _, start, size, first = found.pop()
+            found.append((block, start, size + value.size, first))
+        else:
+            found.append((block, start, value.size, place))
+        place += value.size
+    return [(block[start : start + size], first) for block, start, size, first in found]
 
 
 class Layout:
@@ -118,6 +173,7 @@ class Intake:
     """
 
     def __init__(self, sweep: BackwardSweep, groups: Mapping[Param, str | None], bundles: list[Bundle]):
+        self.sweep = ref(sweep)
         self.groups = groups
         self.bundles = bundles
         self.m = sweep.forward.m
@@ -136,24 +192,62 @@ class Shares:
     """A bundle's part of it: shares of first uses, in as few pieces as possible, then those of further uses."""
 
     def __init__(self, bundle: Bundle, flat: Array, starts: Mapping[Param, range]):
-        self.g = bundle.g
-        self.more = []
+        self._bundle = bundle
+        self._scale = np.array(0.0, bundle.dtype)  # numpy takes it faster than Python's float
+        self._more: list[tuple[slice, Array]] = []
+        self._pieces: list[tuple[Array, Array, Array]] = []
+        self._weights: Any = None
         stretches: list[tuple[int, int, int]] = []  # where it begins in the bundle and in the sweep, how long it is
         for param, place in bundle.places.items():
             for use, start in enumerate(starts.get(param, ())):
                 if use:
-                    self.more.append((bundle.g[place], flat[start : start + param.size]))
+                    self._more.append((place, flat[start : start + param.size]))
                     continue
                 to, source, size = stretches.pop() if stretches else (place.start, start, 0)
                 if (to + size, source + size) != (place.start, start):
                     stretches.append((to, source, size))
                     to, source, size = place.start, start, 0
                 stretches.append((to, source, size + param.size))
-        self.first = [(bundle.g[to : to + n], flat[source : source + n]) for to, source, n in stretches]
+        self._first = [(slice(to, to + n), flat[source : source + n]) for to, source, n in stretches]
+        self._plain = not self._more and sum(n for *_, n in stretches) == bundle.size
 
     def take(self, scale: float) -> None:
         """g ← scale · Σ over uses; Params without a share keep what is there."""
-        for g, share in self.first:
-            np.multiply(share, scale, out=g)
-        for g, share in self.more:
-            np.add(g, share * scale, out=g)
+        self._scale.fill(scale)
+        g = self._bundle.g
+        for place, share in self._first:
+            np.multiply(share, self._scale, g[place])
+        for place, share in self._more:
+            np.add(g[place], np.multiply(share, self._scale, self._bundle.scratch("share")[place]), g[place])
+
+    def descend(self, scale: float, now: int) -> None:
+        """w ← w − scale · Σ over uses, a piece at a time where each Param has one."""
+        if not self._plain:
+            self.take(scale)
+            self._bundle.apply(now)
+            return
+        weights = self._bundle.weights()
+        if weights is not self._weights:
+            self._weights, self._pieces = weights, self._cut(weights)
+        self._scale.fill(scale)
+        for share, room, w in self._pieces:
+            np.multiply(share, self._scale, room)
+            np.subtract(w, room, w)
+        self._bundle.moved(now)
+
+    def _cut(self, weights: list[tuple[Array, int]]) -> list[tuple[Array, Array, Array]]:
+        """Shares, with room for their multiples, and the weights they are about: as few pieces as are small enough."""
+        room, pieces = np.empty(min(PIECE, self._bundle.size), self._bundle.dtype), []
+        shares = iter(self._first)
+        place, share = next(shares)
+        for w, begin in weights:
+            start = begin
+            while start < begin + w.size:
+                if start >= place.stop:
+                    place, share = next(shares)
+                start = max(start, place.start)
+                end = min(start + PIECE, begin + w.size, place.stop)
+                part = share[start - place.start : end - place.start]
+                pieces.append((part, room[: end - start], w[start - begin : end - begin]))
+                start = end
+        return pieces

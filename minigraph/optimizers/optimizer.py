@@ -12,12 +12,13 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..backward import BackwardSweep
 from ..errors import GraphError, NotComputedError, StaleError
+from ..graph import Graph
 from ..numbers import is_real
-from ..param import Param, moment
+from ..param import Param, change
 from ..run import Run
 from ..schedules import Rate
-from ..sweep import BackwardSweep
 from .bundle import Bundle, Intake, Layout, Source
 
 
@@ -50,6 +51,7 @@ class Optimizer:
     def __post_init__(self) -> None:
         self._layout = Layout()
         self._intakes: WeakKeyDictionary[BackwardSweep, Intake] = WeakKeyDictionary()
+        self._intake_before: Intake | None = None
         self.discard()
         self.check()
         for name in ("clip_value", "clip_norm"):
@@ -168,27 +170,34 @@ class Optimizer:
             raise NotComputedError("no gradients are accumulated: call accumulate(run) first, or step(run)")
 
     def _move(self, ways_in: Sequence[tuple[Bundle, Source]], m: int) -> None:
-        rules: dict[str | None, tuple[Optimizer, float]] = {None: (self, self.rate)}
-        for pattern, options in self._groups.items():
-            rule = self._with(options)
-            rules[pattern] = rule, rule.rate
+        rule, rate = self, self.rate
+        rules = self._rules()
         clips = self.clip_value is not None or self.clip_norm is not None
         if clips:
             for _, source in ways_in:
                 source.take(1.0 / m)
             self._clip([bundle for bundle, _ in ways_in])
-        now = moment()
+        now = change()
         for bundle, source in ways_in:
-            rule, rate = rules[bundle.group]
+            if rules:
+                rule, rate = rules[bundle.group]
             if rule.linear and not clips:
-                source.take(rate / m)
-            else:
-                if not clips:
-                    source.take(1.0 / m)
-                bundle.taken += 1
-                rule.move(bundle, rate)
+                source.descend(rate / m, now)
+                continue
+            if not clips:
+                source.take(1.0 / m)
+            bundle.taken += 1
+            rule.move(bundle, rate)
             bundle.apply(now)
         self.taken += 1
+
+    def _rules(self) -> dict[str | None, tuple[Optimizer, float]]:
+        """Options and learning rate of each group, if there are any."""
+        if not self._groups:
+            return {}
+        each: dict[str | None, Optimizer] = {None: self}
+        each.update((pattern, self._with(options)) for pattern, options in self._groups.items())
+        return {group: (rule, rule.rate) for group, rule in each.items()}
 
     def accumulate(self, run: Run) -> None:
         """Take in a run's gradients for a later `step()`, where each example of all runs counts the same.
@@ -215,29 +224,31 @@ class Optimizer:
 
     def _intake(self, run: Run, more: bool = False) -> Intake:
         """The way from the run's gradients into bundles with just its Params, or with more that wait for a step."""
-        sweep = run.trained()
-        intake = self._intakes.get(sweep)
+        sweep, intake = run.trained(), self._intake_before
+        if intake is None or intake.sweep() is not sweep:
+            intake = self._intakes.get(sweep)
         if intake and intake.done == run.clock.sweep:
             raise StaleError("this optimizer took its step for this sweep already: sweep forward and backward again")
         if intake is None or intake.bundles is not self._layout.bundles or not (more or intake.whole):
-            groups = intake.groups if intake else self._chosen(run, sweep)
+            groups = intake.groups if intake else self.chosen(run.graph, sweep.uses)
             intake = Intake(sweep, groups, self._layout.arrange({**self._waiting, **groups}))
             self._intakes[sweep] = intake
+        self._intake_before = intake
         sweep.gradients()
         return intake
 
-    def _chosen(self, run: Run, sweep: BackwardSweep) -> dict[Param, str | None]:
-        """The Params to move of those that got a gradient, with their groups."""
+    def chosen(self, graph: Graph, uses: Iterable[Param]) -> dict[Param, str | None]:
+        """The Params to move of those that get a gradient, with their groups."""
         if not self._groups and not self._wanted:
-            return dict.fromkeys(sweep.uses)
-        named = {param: name for name, param in run.graph.params.items()}
+            return dict.fromkeys(uses)
+        named = {param: name for name, param in graph.params.items()}
         for wanted in (*self._wanted, *self._groups):
             if not any(_means(wanted, param, name) for param, name in named.items()):
                 some = ", ".join([*named.values()][:5]) + (", …" if len(named) > 5 else "")
-                raise GraphError(f"{wanted!r} means no Param of graph {run.graph.name!r}, which has {some or 'none'}")
+                raise GraphError(f"{wanted!r} means no Param of graph {graph.name!r}, which has {some or 'none'}")
         return {
             param: next((pattern for pattern in self._groups if _means(pattern, param, named[param])), None)
-            for param in sweep.uses
+            for param in uses
             if not self._wanted or any(_means(wanted, param, named[param]) for wanted in self._wanted)
         }
 
@@ -257,11 +268,11 @@ class Optimizer:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        del state["_intakes"]  # they belong to runs
+        del state["_intakes"], state["_intake_before"]  # they belong to runs
         return {**state, "_layout": copy.copy(self._layout), "_waiting": self._waiting.copy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _intakes=WeakKeyDictionary())
+        self.__dict__.update(state, _intakes=WeakKeyDictionary(), _intake_before=None)
 
 
 def _means(wanted: str | Param, param: Param, name: str) -> bool:

@@ -52,7 +52,7 @@ def worth_saying(layer: Layer) -> list[str]:
     """The hyper-parameters that neither shapes nor `describe()` tell, where they aren't as usual: "stride 2"."""
     said = []
     for field in fields(layer):
-        if not field.init or field.name in INITIAL | SAID:
+        if not field.init or field.name in INITIAL or field.name in SAID:
             continue
         value = getattr(layer, field.name)
         if value is not None and not _is_usual(field, value):

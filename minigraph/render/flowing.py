@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,12 +32,12 @@ class LineFlow:
     state: str
     sizes: tuple[float | None, ...] = ()
 
-    @property
+    @cached_property
     def computed(self) -> tuple[float, ...]:
         """The sizes there are."""
         return tuple(size for size in self.sizes if size is not None)
 
-    @property
+    @cached_property
     def rms(self) -> float:
         """That of all repetitions together."""
         return self.computed[0] if len(self.computed) == 1 else rms(np.array(self.computed))

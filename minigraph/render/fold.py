@@ -126,21 +126,22 @@ def _alike(looks: Sequence[Any]) -> list[list[int]]:
 
 def _wired_alike(entries: Sequence[Box | Frame], i: int, period: int, most: int, users: Users, owners: Owners) -> Run:
     """The repetitions from i on, up to the first that differs from the second in wiring, Params or use."""
-    first = before = _nodes(entries[i : i + period])
-    place = {node: (0, j) for j, node in enumerate(first)}
+    first, second = (_nodes(entries[k : k + period]) for k in (i, i + period))
+    place = {node: (u, j) for u, unit in enumerate((first, second)) for j, node in enumerate(unit)}
+    run, pattern = Run(period, 1), _wires(second, 1, place)
+    if not _begins(_wires(first, 0, place), pattern, first):
+        return run
     params, seen = owners.of(first), {param for param, _ in owners.of(first)}
-    run, used, pattern, step = Run(period, 1), None, None, None
+    before, used, step = first, None, None
     for u in range(1, most):
         unit = _nodes(entries[i + u * period : i + (u + 1) * period])
         place.update((node, (u, j)) for j, node in enumerate(unit))
         wires, stride = _wires(unit, u, place), _stride(before, unit)
         outside = [[user for user, _ in users[node] if user not in place] for node in before]
         if used is None:
-            pattern, step, used = wires, stride, outside
+            step, used = stride, outside
             run.shared = bool(params) and params == owners.of(unit)
-            if step is None or not _begins(_wires(first, 0, place), pattern, first):
-                return run
-            if not run.shared and not owners.alone(first):
+            if step is None or not (run.shared or owners.alone(first)):
                 return run
         elif any(used):
             if outside != used:  # the one before isn't used as the others are

@@ -90,8 +90,7 @@ def _kind(box: Box, scene: Scene) -> str:
 def _shapes(box: Box, scene: Scene) -> str:
     first = box.units[0]
     if box.block is None:
-        node = first[0]
-        return f"{len(node.inputs)} inputs → {shape_text(node.shape)}" if len(node.inputs) > 4 else shapes_of(node)
+        return shapes_of(first[0])
     inside, declared = set(first), set(scene.graph.outputs)
     ins = list(dict.fromkeys(source for node in first for source in node.inputs if source not in inside))
     users = {node: {user for user, _ in scene.users[node]} for node in first}
