@@ -71,10 +71,10 @@ class Assembly(Wiring):
         if isinstance(layer, Block):
             return layer.inline(self, inputs, name)
         full = self.names.claim(name) if name is not None else self.names.suggest(layer)
-        line, before = user_line(), moment()
+        line, before, known = user_line(), moment(), set(layer.params.values())
         shape = self.built(layer, inputs, f"{where} {full!r}", line)
         for param in layer.params.values():
-            if param.version > before:
+            if param not in known and param.version > before:
                 self._arena.settle(param)
         return self.append(layer, full, inputs, shape, self.dtype, source=line)
 

@@ -12,13 +12,14 @@ import numpy as np
 from .contract import blame, check_errors
 from .forward import ForwardSweep
 from .layer import Layer, Node
+from .nested import arrays_in, each
 from .param import Array, Param
 from .recompute import Segment
 from .record import Record
 from .schedule import errands, reaches
 from .script import Adrift, Script
 from .sweep import Sweep, Watch, watcher
-from .trace import Call, arrays_in, each
+from .trace import Call
 
 
 class BackwardSweep(Sweep):

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .layer import Layer
+from .nested import each
 from .param import Array
 from .record import Clock, Record
-from .trace import Call, Trace, bare, each
+from .trace import Call, Trace, bare
 
 
 def steady(layer: Layer) -> bool:

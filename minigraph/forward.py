@@ -68,6 +68,8 @@ class ForwardSweep(Sweep):
 
     def behind(self, fed: set[Node], changed: Sequence[Param]) -> list[Any]:
         """The steps that depend on some inputs or Params, or on running statistics, which move unseen."""
+        if self.segments:
+            return self.steps
         moved, params, steps = set(fed), set(changed), []
         for step in self.steps:
             node = step[0]

@@ -14,9 +14,10 @@ import numpy as np
 from .calls import steady, written
 from .contract import blame
 from .layer import Node
+from .nested import arrays_in, owner
 from .param import Array
 from .record import Record
-from .trace import Call, arrays_in, owner
+from .trace import Call
 
 
 class Adrift(Exception):

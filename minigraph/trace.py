@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from .nested import arrays_in, each, owner
 from .param import Array
 
 Call: TypeAlias = "tuple[Callable[..., Any], tuple[Any, ...]]"
@@ -63,8 +64,10 @@ class Trace:
 
     def note(self, function: Callable[..., Any], *args: Any, **options: Any) -> None:
         """Write a call down."""
-        if np.geterr() != self._errors:
-            self.stop()
+        errors = dict(np.geterr().items() - self._errors.items())
+        if errors:
+            function = _under(errors, partial(function, **options) if options else function)
+            options = {}
         if self.calls is not None:
             self.calls.append((partial(function, **options) if options else function, args))
 
@@ -165,6 +168,16 @@ _BY_NAME = {np.minimum, np.maximum}
 _FACTS = {np.shape, np.ndim, np.size, np.result_type, np.may_share_memory, np.broadcast_shapes}
 
 
+def _under(errors: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, called where numpy treats floating-point errors like this."""
+
+    def call(*args: Any) -> None:
+        with np.errstate(**errors):
+            function(*args)
+
+    return call
+
+
 def _with_out(ufunc: np.ufunc, out: Array) -> Callable[..., Any]:
     """Half the time of a partial."""
 
@@ -231,6 +244,24 @@ class Traced(np.ndarray[Any, Any]):
         return int(bare(self))
 
 
+def noted(function: Callable[..., None]) -> Callable[..., None]:
+    """Have a trace write down a call of this function, in place of all that it asks of numpy.
+
+    It must do the same with its arguments each time: write into arrays, or raise.
+    """
+
+    @wraps(function)
+    def call(*args: Any) -> None:
+        plain = each(bare, args)
+        function(*plain)
+        for arg in args:
+            if isinstance(arg, Traced):
+                arg.tracer.note(function, *plain)
+                break
+
+    return call
+
+
 def _inside(part: Array, whole: Array) -> bool:
     start = whole.ctypes.data
     spans = [(n - 1) * step for n, step in zip(whole.shape, whole.strides, strict=True)]
@@ -246,39 +277,3 @@ def bare(value: Any) -> Any:
             value.tracer.seen.append(value)
         return value.plain
     return value
-
-
-# ---- arrays in tuples, lists and dicts ----
-
-
-def each(f: Callable[[Array], Any], value: Any) -> Any:
-    """Put f(array) in place of each array in a value, in lists and dicts where they are."""
-    if isinstance(value, np.ndarray):
-        return f(value)
-    if type(value) is tuple:
-        return tuple([each(f, part) for part in value])
-    if type(value) is list:
-        value[:] = [each(f, part) for part in value]
-    elif type(value) is dict:
-        for key, part in value.items():
-            value[key] = each(f, part)
-    return value
-
-
-def arrays_in(value: Any) -> Iterator[Array]:
-    """The arrays in a value, in tuples, lists and dicts."""
-    if isinstance(value, np.ndarray):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for part in value:
-            yield from arrays_in(part)
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from arrays_in(part)
-
-
-def owner(array: Array) -> Any:
-    """The array whose memory it is a part of, or itself."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array

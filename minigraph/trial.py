@@ -12,10 +12,10 @@ from .calls import steady, written
 from .contract import check_errors, check_output
 from .errors import GraphError
 from .layer import Layer, Node
+from .nested import arrays_in
 from .param import Array
 from .record import Clock, Record
 from .schedule import Errand
-from .trace import arrays_in
 
 
 class Trial(NamedTuple):

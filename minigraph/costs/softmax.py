@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ..errors import FeedError, GraphError, ShapeError
 from ..numbers import is_real, is_whole
 from ..param import Array, Shape
 from ..record import Record
+from ..trace import noted
 from .cost import Cost, like, real
 
 
@@ -33,6 +35,8 @@ class SoftmaxCrossEntropy(Cost):
     examples of a batch share a divisor (`mixes_examples`). Where it is 0, as nothing counts, C is 0 (PyTorch: NaN).
     Logits that are all −∞, or ∞, leave nothing to compare and cost NaN.
     """
+
+    steady: ClassVar[bool] = True
 
     axis: int = -1
     label_smoothing: float = 0.0
@@ -90,10 +94,10 @@ class SoftmaxCrossEntropy(Cost):
         n, k = flat.shape
         if at.row is None:
             at.row, at.ones_k = np.arange(n), np.ones(k, flat.dtype)
-        self._settle(at, y, flat, y.ndim < z.ndim)
-        plain = at.t is None
-        if plain:
-            at.place = np.add(at.row * k, at.labels, out=at.place, dtype=np.intp, casting="unsafe")
+        labels = self._settle(at, y, flat, y.ndim < z.ndim)
+        plain = labels is not None
+        if labels is not None:
+            at.place = np.add(at.row * k, labels, out=at.place, dtype=np.intp, casting="unsafe")
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # where all is −∞, NaN says so
             at.p = np.subtract(flat, np.maximum.reduce(flat, axis=1, keepdims=True), out=at.p)
             c = at.buffer("c", (n,) if plain else (n, k))
@@ -115,7 +119,7 @@ class SoftmaxCrossEntropy(Cost):
         slope = at.slope = at.buffer("slope", at.p.shape)
         if at.t is None:
             np.multiply(at.p, at.factor, out=slope)
-            slope.reshape(-1)[at.place] -= at.factor
+            _take_away(slope, at.place, at.factor)
         else:
             total = np.add.reduce(at.t, axis=1, keepdims=True)
             np.multiply(at.p, total, out=slope)
@@ -134,30 +138,31 @@ class SoftmaxCrossEntropy(Cost):
         axis = self._axis(z)
         return (z if axis == z.ndim - 1 else np.moveaxis(z, axis, -1)).reshape(-1, z.shape[axis])
 
-    def _settle(self, at: Record, y: Array, flat: Array, labeled: bool) -> None:
-        """Leave on `at` the labels, if they are all there is to it, else t; and the factor before Σ t_j (−ln p_j)."""
+    def _settle(self, at: Record, y: Array, flat: Array, labeled: bool) -> Array | None:
+        """The labels, if they are all there is to it, else t is left on `at`; and the factor before Σ t_j (−ln p_j)."""
         n, k = flat.shape
         at.factor = at.m / n
         at.t = None
         plain = not self.label_smoothing and self.class_weights is None and self.ignore_index is None
         if labeled and plain:
-            at.labels = y if y.ndim == 1 else y.reshape(-1)
-            _expect_labels(at.labels, k)
-            return
+            labels: Array | None = y if y.ndim == 1 else y.reshape(-1)
+            _expect_labels(labels, k)
+            return labels
         c = np.ones(k, flat.dtype) if self.class_weights is None else np.asarray(self.class_weights, flat.dtype)
         if labeled:
             at.t, total = self._of_labels(at, y.reshape(-1), c)
             if self._mixes:
                 at.factor = at.m / total if total else 0.0
-            return
+            return None
         soft = like(y if y.ndim == 2 else self._in_rows(y), flat)
-        at.labels = _labels_of(soft, at.row)
+        labels = _labels_of(soft, at.row)
         if plain:
-            at.t = soft if at.labels is None else None
-        else:
-            at.t = np.multiply(soft, 1.0 - self.label_smoothing, out=at.buffer("t", (n, k)))
-            at.t += self.label_smoothing / k
-            at.t *= c
+            at.t = soft if labels is None else None
+            return labels
+        at.t = np.multiply(soft, 1.0 - self.label_smoothing, out=at.buffer("t", (n, k)))
+        at.t += self.label_smoothing / k
+        at.t *= c
+        return None
 
     def _of_labels(self, at: Record, labels: Array, c: Array) -> tuple[Array, float]:
         """t, and the sum of the class weights, of the labels that count."""
@@ -180,6 +185,13 @@ class SoftmaxCrossEntropy(Cost):
         return right[y != self.ignore_index] if self.ignore_index is not None else right.reshape(-1)
 
 
+@noted
+def _take_away(slope: Array, place: Array, amount: float) -> None:
+    """Subtract an amount from some elements, each of them once."""
+    slope.reshape(-1)[place] -= amount
+
+
+@noted
 def _expect_labels(labels: Array, k: int, ignored: int | None = None) -> None:
     if labels.dtype.kind not in "iu":
         raise FeedError(f"takes integer labels, got {labels.dtype}")

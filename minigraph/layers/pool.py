@@ -14,6 +14,7 @@ from ..errors import GraphError, ShapeError
 from ..layer import Layer
 from ..param import Array, Shape
 from ..record import Record
+from ..trace import noted
 from .flags import check_flags
 from .sides import Side, fold, over, spread
 from .windows import Sizes, sizes
@@ -72,7 +73,7 @@ class MaxPool2D(Layer):
         place = at.place = np.add(at.winner, at.start, out=at.place)
         np.add(place, at.image, out=place)
         sent = at.buffer("sent", at.inputs[0].shape, zero=True)
-        np.add.at(sent.reshape(-1), place.reshape(-1), error.reshape(-1))
+        _add_at(sent, place, error)
         return sent
 
     def _positions(self, at: Record, x: Array) -> Iterator[tuple[int, Array]]:
@@ -89,6 +90,12 @@ class MaxPool2D(Layer):
     def describe(self) -> str:
         """The layer and its windows."""
         return f"{type(self).__name__} {by(side.k for side in self.sides)}"
+
+
+@noted
+def _add_at(sent: Array, place: Array, error: Array) -> None:
+    """Add each error at its place in `sent`, counted along all axes."""
+    np.add.at(sent.reshape(-1), place.reshape(-1), error.reshape(-1))
 
 
 @dataclass(eq=False)
