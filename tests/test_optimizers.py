@@ -16,6 +16,7 @@ from minigraph.costs import Quadratic
 from minigraph.errors import GraphError, NotComputedError, StaleError
 from minigraph.layers import Dense, Identity
 from minigraph.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSprop
+from minigraph.optimizers.bundle import PIECE
 from minigraph.schedules import Cosine, Plateau, Step
 
 RNG = np.random.default_rng(0)
@@ -729,6 +730,29 @@ def test_gradients_come_in_by_few_calls_prepared_once():
         assert ways[0] is ways[1]
         assert [len(shares._first) for _, shares in ways[0].ways_in] == calls
         assert not any(shares._more for _, shares in ways[0].ways_in)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_plain_descent_moves_all_weights_by_few_calls(dtype):
+    rng = np.random.default_rng(0)
+    g = mg.Sequential(4, *[Dense(40, "tanh") for _ in range(60)], Dense(2), cost=Quadratic(), seed=0, dtype=dtype)
+    optimizer, run = SGD(0.1), mg.Run(g)
+    for _ in range(4):
+        run.forward(x=rng.normal(size=(5, 4)), t=rng.normal(size=(5, 2))).backward()
+        expected = {name: p.value - p.dtype.type(0.1) * run.grad(p) for name, p in g.params.items()}
+        optimizer.step(run)
+        for name, p in g.params.items():
+            np.testing.assert_allclose(p.value, expected[name], rtol=0, atol=1e-7 if dtype == "float32" else 1e-15)
+    (_, shares), *others = optimizer._intakes[run.trained()].ways_in
+    assert not others
+    assert sum(w.size for *_, w in shares._pieces) == sum(p.size for p in g.params.values())
+    assert 1 < len(shares._pieces) < 20
+    assert all(share.size <= PIECE for share, *_ in shares._pieces)
+    loose = g.copy()  # its Params lie anywhere
+    again = SGD(0.1)
+    again.step(loose.forward(x=np.ones((5, 4)), t=np.ones((5, 2))).backward())
+    optimizer.step(g.forward(x=np.ones((5, 4)), t=np.ones((5, 2))).backward())
+    same(values(g), values(loose))
 
 
 # ---- one's own ----

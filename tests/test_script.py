@@ -16,7 +16,7 @@ from minigraph.costs import Quadratic
 from minigraph.errors import LayerError, StaleError
 from minigraph.layers import Concat, Dense, Flatten, Multiply, Scale
 from minigraph.record import Clock, Record
-from minigraph.trace import Traced
+from minigraph.trace import Traced, noted
 
 
 def scripted(run):
@@ -350,8 +350,26 @@ DONE = {
     "copied": lambda at, x: (np.copyto(at.buffer("a", x.shape), x), at.buffer("a", x.shape))[1],
     "filled": lambda at, x: (at.buffer("a", x.shape).fill(2.0), np.add(at.buffer("a", x.shape), x))[1],
     "whole numbers": lambda at, x: np.power(np.abs(x), 2) / 3,
+    "no warnings": lambda at, x: _logarithms(at, x),
+    "a function noted": lambda at, x: _picked(at, x),
     "where": lambda at, x: np.multiply(x, 2.0, out=at.buffer("a", x.shape, zero=True), where=x > 0),
 }
+
+
+def _logarithms(at, x):
+    with np.errstate(invalid="ignore"):
+        return np.log(x, out=at.buffer("a", x.shape))
+
+
+@noted
+def _take_first(a, x):
+    a[...] = x[np.zeros(len(x), int)]
+
+
+def _picked(at, x):
+    a = at.buffer("a", x.shape)
+    _take_first(a, x)
+    return np.add(a, 1.0, out=a)
 
 
 def _items(a, x):
