@@ -203,11 +203,11 @@ def draw(results: Results, path: Path) -> None:
     figure, panels = pyplot.subplots(
         1, len(results), figsize=(1 + 3 * len(results), 5.2), sharey=True, squeeze=False, layout="constrained"
     )
-    colors = [matplotlib.colormaps["tab20"](i) for i in (0, 7, 15, 2, 4, 3, 5, 8, 10, 12, 6, 16)]
+    colors = [matplotlib.colormaps["tab20"](i) for i in (0, 7, 15, 2, 4, 3, 9, 11, 5, 8, 10, 12, 6, 16)]
     for axes, (shape, tasks) in zip(panels[0], results.items(), strict=True):
         for i, name in enumerate(TASKS):
             points = sorted((int(n), figure) for n, figure in tasks[name].items())
-            axes.loglog(*zip(*points, strict=True), "os^D"[i % 4] + "-", color=colors[i], markersize=4.5, label=name)
+            axes.loglog(*zip(*points, strict=True), "os^Dv"[i % 5] + "-", color=colors[i], markersize=4.5, label=name)
         axes.set_title(shape, fontsize=11)
         axes.set_xlabel("nodes")
         axes.grid(color="#e5e7eb")
