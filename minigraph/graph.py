@@ -45,10 +45,10 @@ class Graph(Assembly, Block):
         """Add a graph as a block of nodes, as `add` does; with `recompute`, for training in less memory.
 
         Training runs (`fit`, `Run(…, training=True, guard=False)`) then don't keep what the block's nodes compute for
-        the way back, but compute it a second time: the same gradients, bit for bit, for a third more work. Of a block
-        of N nodes about √N outputs are kept, and what lies between two of them at a time. `run["node"]` can't show
-        what isn't kept; runs that are looked at, `g.forward(…)` and `fit(watch=…)`, keep it all. Chen, Xu, Zhang and
-        Guestrin 2016. Raises GraphError for what isn't a block, and what `add` raises.
+        the way back, but compute it a second time: the same gradients, bit for bit, in about one and a half times the
+        time. Of a block of N nodes about √N outputs are kept, and what lies between two of them at a time.
+        `run["node"]` can't show what isn't kept; runs that are looked at, `g.forward(…)` and `fit(watch=…)`, keep it
+        all. Chen, Xu, Zhang and Guestrin 2016. Raises GraphError for what isn't a block, and what `add` raises.
         """
         if not isinstance(block, Block):
             raise GraphError(f"g.block takes a graph, got {block!r}: g.add takes layers")
