@@ -91,7 +91,8 @@ class Record:
         buffers: dict[str, Array] = self.__dict__.setdefault("_buffers", {})
         array = buffers.get(name)
         if array is None or array.shape != shape:
-            array = buffers[name] = np.empty(shape, self.dtype)
+            # zeros, as matrix products may warn of what stood in memory before they write there
+            array = buffers[name] = np.zeros(shape, self.dtype)
         if zero:
             array.fill(0)
         return array

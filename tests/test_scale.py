@@ -244,7 +244,7 @@ def test_promise_17_costs_grow_with_nodes_and_edges_and_no_faster(build, walk):
     assert costs[3] - costs[2] <= 2.1 * (costs[2] - costs[1]) + 10
 
 
-@pytest.mark.parametrize("walk", WALKS)
+@pytest.mark.parametrize("walk", ["forward", "backward", "each node asked for", "outputs", "copy", "network"])
 def test_promise_17_no_list_of_nodes_is_searched(walk, monkeypatch):
     compared = 0
 
