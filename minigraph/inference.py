@@ -15,6 +15,7 @@ from .layer import Node
 from .param import Array
 from .plan import Plan
 from .record import Clock, Record
+from .schedule import last_uses
 
 
 class Inference:
@@ -24,12 +25,7 @@ class Inference:
         self.wanted = wanted
         self._plan = plan = Plan(graph, wanted, training=False)
         self._clock = Clock(graph.next_seed())
-        last = {source: node for node in plan.order for source in node.inputs}
-        self._over: dict[Node, list[Node]] = {}
-        """For each node those that nobody takes after it."""
-        for source, node in last.items():
-            if source not in wanted:
-                self._over.setdefault(node, []).append(source)
+        self._over = last_uses(plan.order, set(wanted))
 
     def outputs(self, feeds: Mapping[str, ArrayLike]) -> dict[Node, Array]:
         """What the wanted nodes compute, examples as rows; raises FeedError for feeds that don't fit."""

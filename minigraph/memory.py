@@ -18,7 +18,7 @@ from .optimizers.bundle import Bundle
 from .param import Array, Param
 from .plan import Plan
 from .recompute import Segment, segments
-from .schedule import Errand, errands
+from .schedule import Errand, errands, last_uses
 from .trial import Held, Trial, Trials
 
 MB = 10**6
@@ -156,11 +156,7 @@ def _weights(node: Node, seen: set[Param]) -> int:
 def _inference(plan: Plan, m: int, parts: dict[Node, Bytes], wanted: set[Node]) -> Bytes:
     """Each node's part beside what is alive then, from its first use to its last; the largest of them."""
     trials, seen = Trials(m, False, plan.dtype, scripts=False), set[Param]()
-    last = {source: node for node in plan.order for source in node.inputs}
-    over: dict[Node, list[Node]] = {}
-    for source, node in last.items():
-        if source not in wanted:
-            over.setdefault(node, []).append(source)
+    over = last_uses(plan.order, wanted)
     home: dict[Node, Node] = {}  # the node whose array an output lies in
     alive: dict[Node, int] = {}  # how many outputs lie in each
     nbytes, held = dict.fromkeys(plan.inputs, 0), 0

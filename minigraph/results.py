@@ -164,7 +164,6 @@ class Results:
         """
         from .diagnose import diagnose
 
-        self.kept()
         return diagnose(self, lr=lr)
 
     def explain(

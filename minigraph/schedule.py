@@ -51,6 +51,16 @@ def consumers(nodes: Iterable[Node]) -> dict[Node, list[tuple[Node, int]]]:
     return users
 
 
+def last_uses(order: Sequence[Node], kept: Collection[Node]) -> dict[Node, list[Node]]:
+    """For each node of an order those that no node behind it takes, but for some to be kept."""
+    last = {source: node for node in order for source in node.inputs}
+    over: dict[Node, list[Node]] = {}
+    for source, node in last.items():
+        if source not in kept:
+            over.setdefault(node, []).append(source)
+    return over
+
+
 def ancestors(targets: Iterable[Node]) -> set[Node]:
     """The nodes that the targets depend on, and the targets."""
     found = set(targets)

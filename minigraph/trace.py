@@ -18,7 +18,7 @@ ROOM = 2**18
 """A layer may leave arrays of so many bytes to numpy to allocate; with more it is called as a whole."""
 
 SMALL = 2**18
-"""Arrays of up to so many bytes are copied where numpy would be slow: see `Trace.ready`."""
+"""Arrays of up to so many bytes are copied where numpy would be slow: see `Trace._elementwise`."""
 
 
 class Trace:

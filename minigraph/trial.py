@@ -12,7 +12,7 @@ from .calls import steady, written
 from .contract import check_errors, check_output
 from .errors import GraphError
 from .layer import Layer, Node
-from .nested import arrays_in
+from .nested import arrays_in, owner
 from .param import Array
 from .record import Clock, Record
 from .schedule import Errand
@@ -89,7 +89,7 @@ class Trials:
         a = layer.forward(at, *inputs)
         check_output(node, a, at.m)
         ahead = Held(vars(at), a).without(others)
-        passed = next((slot for slot, x in enumerate(inputs) if _owner(x) is _owner(a)), None)
+        passed = next((slot for slot, x in enumerate(inputs) if owner(x) is owner(a)), None)
         output = Held(a).without(others).nbytes
         if errand is None:
             return Trial(ahead.nbytes, output, passed)
@@ -117,7 +117,7 @@ class Trials:
             passed,
             back.nbytes + copied_back,
             Held(sent).without(others).nbytes,
-            tuple(isinstance(e, np.ndarray) and _owner(e) is _owner(error) for e in errors),
+            tuple(isinstance(e, np.ndarray) and owner(e) is owner(error) for e in errors),
             outside.nbytes,
             room,
             count,
@@ -138,7 +138,7 @@ class Trials:
         if len(now) == len(then) and all(x is y for x, y in zip(now, then, strict=True)):
             return 0, ()
         held = Held(vars(at), arrays).owners
-        return sum(array.nbytes for array in now if id(_owner(array)) in held), ()
+        return sum(array.nbytes for array in now if id(owner(array)) in held), ()
 
 
 class Held:
@@ -151,27 +151,21 @@ class Held:
                 self.owners.update(value.owners)
                 continue
             for array in arrays_in(value):
-                owner = _owner(array)
-                if owner.flags.writeable:
-                    self.owners[id(owner)] = owner
+                there = owner(array)
+                if there.flags.writeable:
+                    self.owners[id(there)] = there
 
     def without(self, *others: Held) -> Held:
         """Those that others don't hold."""
         rest = Held()
         theirs = set[int]().union(*(other.owners for other in others))
-        rest.owners = {key: owner for key, owner in self.owners.items() if key not in theirs}
+        rest.owners = {key: array for key, array in self.owners.items() if key not in theirs}
         return rest
 
     @property
     def nbytes(self) -> int:
         """Bytes of all of them."""
-        return sum(owner.nbytes for owner in self.owners.values())
-
-
-def _owner(array: Any) -> Array:
-    while getattr(array, "base", None) is not None:
-        array = array.base
-    return array  # type: ignore[no-any-return]
+        return sum(array.nbytes for array in self.owners.values())
 
 
 def _even(array: Array) -> None:

@@ -187,9 +187,8 @@ def why_missing(run: Results, node: Node, what: str, slot: int | None = None) ->
     if run.swept().records[node].forgotten:
         return NotComputedError(forgotten(node))
     if state == "not yet":
-        step = (
-            "call run.backward() first" if run.backward_done < 0 else "the backward sweep hasn't reached it or failed"
-        )
+        begun = run.backward_done >= 0
+        step = "the backward sweep hasn't reached it or failed" if begun else "call run.backward() first"
         return NotComputedError(f"the {what} is not computed yet: {step}")
     if state == "no path":
         if slot is not None and slot in node.constant_inputs:
@@ -206,8 +205,8 @@ def why_missing(run: Results, node: Node, what: str, slot: int | None = None) ->
 
 def forgotten(node: Node) -> str:
     """What to say of a node whose arrays aren't kept."""
-    who = f"{type(node.layer).__name__} {node.name!r}"
-    return f"{who} is in a block that training recomputes and doesn't keep: look at g.forward(…), or Run(…, keep=True)"
+    who, remedy = f"{type(node.layer).__name__} {node.name!r}", "look at g.forward(…), or Run(…, keep=True)"
+    return f"{who} is in a block that training recomputes and doesn't keep: {remedy}"
 
 
 class Chain:
