@@ -11,6 +11,7 @@ from .layer import Layer, Neurons, Node
 from .optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
 from .param import Param
 from .record import Record
+from .registry import register
 from .run import Run
 from .stopping import EarlyStopping
 from .train import fit, predict
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .render.style import Look, Style
     from .render.themes import style
     from .render.view import View
+    from .saving import load
 
 _LATER = {
     "GradientHistory": ".gradient_history",
@@ -32,6 +34,7 @@ _LATER = {
     "Style": ".render.style",
     "View": ".render.view",
     "datasets": ".datasets",
+    "load": ".saving",
     "style": ".render.themes",
 }
 """What is imported at its first use: together it takes as long as all the rest."""
@@ -71,9 +74,11 @@ __all__ = [
     "fit",
     "initializers",
     "layers",
+    "load",
     "metrics",
     "optimizers",
     "predict",
+    "register",
     "schedules",
     "style",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,12 +13,17 @@ from .block import Block
 from .caller import user_line
 from .costs import Cost
 from .errors import GraphError, LayerError, MinigraphError, ShapeError
+from .gist import gist
 from .layer import Input, Layer, Node, graph_of
 from .layers import StopGradient
 from .numbers import is_whole
 from .param import Arena, Shape, moment
 from .record import whole
 from .wiring import Wiring
+
+MOST_ELEMENTS = 1 << 59
+"""Of float64, so many fit into the largest arrays that numpy knows."""
+_NO_ARRAY_SO_LARGE = "Unable to allocate", "Maximum allowed dimension exceeded", "array is too big", "int too large"
 
 
 class Assembly(Wiring):
@@ -39,17 +45,20 @@ class Assembly(Wiring):
         `dtype=int` is for labels and indices; else the graph's dtype. Raises GraphError for a bad shape or dtype.
         """
         sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+        said, line = f"input {name!r}", user_line()
         if any(not is_whole(n) or n < 1 for n in sizes):
-            raise GraphError(f"input {name!r} takes a shape of positive whole numbers, got {shape!r}")
+            raise GraphError(f"{said} takes a shape of positive whole numbers, got {gist(shape)} (at {line})")
+        if math.prod(int(n) for n in sizes) > MOST_ELEMENTS:
+            raise GraphError(f"{said} takes fewer elements, got shape {gist(shape)}: no array has so many (at {line})")
         try:
             kind = np.dtype(self.dtype if dtype is None else dtype)
         except TypeError:
-            raise GraphError(f"input {name!r} takes floats or integers (dtype=int), got dtype {dtype!r}") from None
+            raise GraphError(f"{said} takes floats or integers (dtype=int), got dtype {dtype!r} (at {line})") from None
         if kind.kind not in "fi":
-            raise GraphError(f"input {name!r} takes floats or integers (dtype=int), got dtype {kind}")
+            raise GraphError(f"{said} takes floats or integers (dtype=int), got dtype {kind} (at {line})")
         kind = np.dtype(np.int64) if kind.kind == "i" else self.dtype
         layer = Input(tuple(int(n) for n in sizes))
-        return self.append(layer, self.names.claim(name), (), layer.shape, kind)
+        return self.append(layer, self.names.claim(name), (), layer.shape, kind, source=line)
 
     def add(self, layer: Layer | Block, *inputs: Node, name: str | None = None) -> Any:
         """Use a layer on nodes of this graph and return the new node; a graph is inlined as a block of nodes.
@@ -59,9 +68,10 @@ class Assembly(Wiring):
         what it got and the line that added it.
         """
         if isinstance(layer, type) and issubclass(layer, Layer):
-            raise GraphError(f"g.add takes a layer, got the class {layer.__name__}: call it first, {layer.__name__}(…)")
+            kind = layer.__name__
+            raise GraphError(f"g.add takes a layer, got the class {kind}: call it first, {kind}(…) (at {user_line()})")
         if not isinstance(layer, (Layer, Block)):
-            raise GraphError(f"g.add takes a layer or a graph, got {layer!r}")
+            raise GraphError(f"g.add takes a layer or a graph, got {gist(layer)} (at {user_line()})")
         where = type(layer).__name__
         if not inputs and not (isinstance(layer, Cost) and layer.judged == 0):
             raise GraphError(f"g.add({where}) takes the nodes that feed it, got none (at {user_line()})")
@@ -72,29 +82,43 @@ class Assembly(Wiring):
             return layer.inline(self, inputs, name)
         full = self.names.claim(name) if name is not None else self.names.suggest(layer)
         line, before, known = user_line(), moment(), set(layer.params.values())
-        shape = self.built(layer, inputs, f"{where} {full!r}", line)
+        shape = self.built(layer, inputs, f"{where} {full!r}", line, self.rng)
         for param in layer.params.values():
             if param not in known and param.version > before:
                 self._arena.settle(param)
         return self.append(layer, full, inputs, shape, self.dtype, source=line)
 
-    def built(self, layer: Layer, inputs: tuple[Node, ...], said: str, line: str) -> Shape:
-        """Have a layer built for these inputs and return its output's shape; what it says no to names it as `said`."""
+    def built(
+        self, layer: Layer, inputs: tuple[Node, ...], said: str, line: str, rng: np.random.Generator | None = None
+    ) -> Shape:
+        """Have a layer built for these inputs and return its output's shape; what it says no to names it as `said`.
+
+        New Params are drawn from the generator. None draws none: the layer has to have its Params.
+        """
         try:
             self._check_kinds(layer, inputs)
-            shape = layer.build(*(node.shape for node in inputs), rng=self.rng, dtype=self.dtype)
+            shape = layer.build(*(node.shape for node in inputs), rng=rng, dtype=self.dtype)
         except MinigraphError as fault:
             raise type(fault)(f"{said} {fault} (added at {line})") from None
         except Exception as fault:
+            if _too_large(fault):
+                raise ShapeError(
+                    f"{said} needs more memory than there is: {fault}: take smaller sizes (added at {line})"
+                ) from fault
             takes = _arity(layer)
             if takes is None or takes == len(inputs):
                 raise LayerError(
                     f"{said}: build failed with {type(fault).__name__}: {fault} (added at {line})"
                 ) from fault
-            plural = "s" if takes != 1 else ""
-            raise ShapeError(f"{said} takes {takes} input{plural}, got {len(inputs)} (added at {line})") from None
+            count = "1 input" if takes == 1 else f"{takes} inputs"
+            remedy = ": join them first, as by Concat()" if takes < len(inputs) else ""
+            raise ShapeError(f"{said} takes {count}, got {len(inputs)}{remedy} (added at {line})") from None
         if not isinstance(shape, tuple) or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
-            raise LayerError(f"{said}: build must return a sample shape, a tuple, got {shape!r} (added at {line})")
+            raise LayerError(f"{said}: build must return a sample shape, a tuple, got {gist(shape)} (added at {line})")
+        if math.prod(map(int, shape)) > MOST_ELEMENTS:
+            raise ShapeError(
+                f"{said} makes samples of shape {shape}, larger than any array: take smaller sizes (added at {line})"
+            )
         return tuple(int(n) for n in shape)
 
     def cost(
@@ -110,17 +134,24 @@ class Assembly(Wiring):
         `weights` is an input with a number for each example, by which its C_x counts; a new name becomes an input, too.
         Raises GraphError for a target where the cost takes none, and what `add` raises; then nothing is added.
         """
+        line = user_line()
         if not isinstance(layer, Cost):
-            raise GraphError(f"g.cost takes a cost from minigraph.costs, got {layer!r}: g.add takes other layers")
+            got = gist(layer)
+            raise GraphError(
+                f"g.cost takes a cost from minigraph.costs, got {got}: g.add takes other layers (at {line})"
+            )
         kind = type(layer).__name__
         if target is not None and not layer.takes_target:
-            raise GraphError(f"{kind} takes no target, got {target!r}")
+            raise GraphError(f"{kind} takes no target, got {gist(target)}: leave it out (at {line})")
         layer.choose(self)
         sides = [target or "t"] if layer.takes_target else []
         sides += [] if weights is None else [weights]
         graph_of((*self.nodes[:1], *outputs, *(side for side in sides if not isinstance(side, str))), kind)
         if len(outputs) != layer.judged:
-            raise ShapeError(f"{kind} judges {layer.judged} of a graph's outputs, got {len(outputs)}")
+            remedy = "give each output a cost of its own" if layer.judged == 1 < len(outputs) else "name them all"
+            raise ShapeError(
+                f"{kind} judges {layer.judged} of a graph's outputs, got {len(outputs)}: {remedy} (at {line})"
+            )
         new = 0
         try:
             for side in sides:
@@ -167,6 +198,11 @@ class Assembly(Wiring):
                     f"takes an input as its {role}, got the computed {node.name!r}, to which no error would flow: "
                     f"put StopGradient() between if that is meant"
                 )
+
+
+def _too_large(fault: Exception) -> bool:
+    """Whether numpy says that an array is larger than memory, or than any array can be."""
+    return any(words in str(fault) for words in _NO_ARRAY_SO_LARGE)
 
 
 def _arity(layer: Layer) -> int | None:

@@ -18,7 +18,7 @@ from .recompute import Segment
 from .record import Record
 from .schedule import errands, reaches
 from .script import Adrift, Script
-from .sweep import Sweep, Watch, watcher
+from .sweep import Sweep, Watch, guarded, unguarded, watcher
 from .trace import Call
 
 
@@ -64,7 +64,7 @@ class BackwardSweep(Sweep):
         same_seeds = errors is self._errors or errors.keys() == set(self.seeds)
         return same_seeds and wrt == self._wrt and self._edition == Layer.edition
 
-    def run(self, errors: Mapping[Node, Array], observe: Watch | None) -> None:
+    def run(self, errors: Mapping[Node, Array], observe: Watch | None = None) -> None:
         """Send the seeds' errors back; layers are held to their contract the first time."""
         if errors is not self._errors:
             self._take(errors)
@@ -76,11 +76,12 @@ class BackwardSweep(Sweep):
                 return self._write(beside)
         self.script = None
         watch = observe if self.verified else watcher(self._verify, observe)
+        compute = _compute if self.verified else _compute_guarded
         for step in self.steps:
             try:
                 if step[0] in self._first:
                     self.forward.recall(self._first[step[0]])
-                _compute(self.sent, step)
+                compute(self.sent, step)
             except Exception as fault:
                 raise blame(step[0], "backward", fault) from fault
             if watch is not None:
@@ -236,6 +237,18 @@ def _compute(sent: list[Any], step: Any) -> Any:
     at.error = _arrived(sent, step)
     errors = sent[k] = backward(at, at.error)
     return errors
+
+
+def _compute_guarded(sent: list[Any], step: Any) -> None:
+    """The same with a read-only error and inputs, so that numpy stops a layer that writes into them."""
+    _, k, backward, at, *_ = step
+    error, inputs = _arrived(sent, step), at.inputs
+    given = (error, *inputs)
+    views = guarded(given)
+    at.error, *read = views
+    at.inputs = tuple(read)
+    sent[k] = unguarded(backward(at, at.error), views, given)
+    at.error, at.inputs = error, inputs
 
 
 def _arrived(sent: list[Any], step: Any) -> Any:

@@ -27,7 +27,7 @@ def gather(graph: Graph, data: Mapping[str, ArrayLike], wanted: list[Node]) -> t
     batch axis. Raises FeedError for missing or unknown names, wrong shapes and dtypes, and different numbers of rows.
     """
     if not isinstance(data, Mapping):
-        raise FeedError(f"data is a dict of arrays by input name, got {type(data).__name__}")
+        raise FeedError(f"data is a dict of arrays by input name, got {type(data).__name__}: {_by_name(graph)}")
     check_feeds(graph, data, wanted)
     active = ancestors(wanted)
     inputs = [node for node in graph.inputs if node in active]
@@ -92,19 +92,28 @@ class Rows:
         self.rng = rng
         self.n = len(next(iter(arrays.values()), (None,)))  # without any array, one example of nothing
         self.tray = None if rng is None else _Tray(arrays, size, self.n)
+        self._skipped = 0
 
     def __len__(self) -> int:
         """Number of batches."""
         return -(-self.n // self.size)
 
+    def skip(self, epochs: int, batches: int) -> None:
+        """Leave out so many batches of the next epoch, which a training before has learned from."""
+        self._skipped = batches
+
     def __iter__(self) -> Iterator[dict[str, Array]]:
+        skipped, self._skipped = self._skipped, 0
         if self.rng is None or self.tray is None:
-            for start in range(0, self.n, self.size):
+            for start in range(skipped * self.size, self.n, self.size):
                 yield {name: array[start : start + self.size] for name, array in self.arrays.items()}
             return
         order, rows = self.rng.permutation(self.n), self.tray.rows
-        for start in range(0, self.n, rows):
-            yield from self.tray.fill(order[start : start + rows])
+        trays, rest = divmod(skipped * self.size, rows)
+        for start in range(trays * rows, self.n, rows):
+            batches = self.tray.fill(order[start : start + rows])
+            yield from batches[rest // self.size :]
+            rest = 0
 
 
 class _Tray:
@@ -148,19 +157,30 @@ class Stream:
         self.names: frozenset[str] = frozenset()
         self.steps = steps
         self.batches = batches if steps is None else iter(batches)
+        self._skipped = 0
+
+    def skip(self, epochs: int, batches: int) -> None:
+        """Leave out what a training before has learned from: epochs where one goes on behind another, then batches."""
+        for _ in islice(self.batches, epochs * self.steps if self.steps else 0):
+            pass
+        self._skipped = batches
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        skipped, self._skipped = self._skipped, 0
         count = 0
         for batch in islice(self.batches, self.steps):
+            count += 1
+            if count <= skipped:
+                continue
             if not isinstance(batch, Mapping):
                 raise FeedError(
-                    f"data is a dict of arrays by input name, or batches of them, got a {type(batch).__name__}"
+                    f"data is a dict of arrays by input name, or batches of them, got a {type(batch).__name__}: "
+                    f"{_by_name(self.graph)}"
                 )
             if batch.keys() != self.names:
                 check_feeds(self.graph, batch, self.graph.costs)
                 self.names = frozenset(batch)
             yield batch
-            count += 1
         if count < (self.steps or 1):
             raise FeedError(
                 f"the data ran dry after {count} batches of an epoch: give what can be iterated again, or other steps=…"
@@ -181,5 +201,11 @@ def source(
             raise GraphError("steps is for data that comes batch by batch: arrays have as many batches as they have")
         return Rows(rows_of(graph, data, wanted), size, rng)
     if not isinstance(data, Iterable) or isinstance(data, (str, bytes, np.ndarray)):
-        raise FeedError(f"data is a dict of arrays by input name, or batches of them, got {type(data).__name__}")
+        got = f"{type(data).__name__}: {_by_name(graph)}"
+        raise FeedError(f"data is a dict of arrays by input name, or batches of them, got {got}")
     return Stream(graph, data, steps)
+
+
+def _by_name(graph: Graph) -> str:
+    names = [node.name for node in graph.inputs]
+    return f"give {{{', '.join(f'{name!r}: …' for name in names[:3])}{', …' if len(names) > 3 else ''}}}"

@@ -15,7 +15,7 @@ from .plan import Plan
 from .recompute import Segment, segments
 from .record import Clock, Record
 from .script import Adrift, Script
-from .sweep import Sweep, Watch, watcher
+from .sweep import Sweep, Watch, guarded, unguarded, watcher
 
 
 class ForwardSweep(Sweep):
@@ -79,7 +79,7 @@ class ForwardSweep(Sweep):
                 steps.append(step)
         return steps
 
-    def run(self, observe: Watch | None, steps: list[Any] | None = None) -> None:
+    def run(self, steps: list[Any] | None = None, observe: Watch | None = None) -> None:
         """Compute every node, or only some steps; layers are held to their contract the first time."""
         if observe is None and steps is None and self.verified:
             if self._led(self.outputs):
@@ -87,6 +87,7 @@ class ForwardSweep(Sweep):
             if self._chances:
                 return self._write()
         self.script = None
+        compute = _compute if self.verified else _compute_guarded
         for node in self.segments:
             self.records[node].forgotten = None
         watch = observe if self.verified else watcher(self._verify, observe)
@@ -95,7 +96,7 @@ class ForwardSweep(Sweep):
                 watch(node)
         for step in self.steps if steps is None else steps:
             try:
-                _compute(self.outputs, step)
+                compute(self.outputs, step)
             except Exception as fault:
                 raise blame(step[0], "forward", fault) from fault
             if watch is not None:
@@ -156,6 +157,15 @@ def _compute(outputs: list[Any], step: Any) -> Any:
         at.inputs = several(outputs)
         a = outputs[k] = forward(at, *at.inputs)
     return a
+
+
+def _compute_guarded(outputs: list[Any], step: Any) -> None:
+    """The same with read-only inputs, so that numpy stops a layer that writes into them."""
+    _, k, forward, at, one, several = step
+    given = (outputs[one],) if several is None else several(outputs)
+    at.inputs = guarded(given)
+    outputs[k] = unguarded(forward(at, *at.inputs), at.inputs, given)
+    at.inputs = given
 
 
 def _call(outputs: list[Any], step: Any, a: Array) -> None:

@@ -17,6 +17,7 @@ from .block import Block
 from .costs import Cost, Penalty
 from .errors import GraphError
 from .feeds import merged
+from .gist import gist
 from .inlining import inline
 from .layer import Layer, Node
 from .schedule import Problem, problems
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .render.picture import Picture
     from .render.style import Style
     from .run import Run
+    from .saving import Loaded
 
 _counting_runs = threading.Lock()
 
@@ -51,7 +53,7 @@ class Graph(Assembly, Block):
         all. Chen, Xu, Zhang and Guestrin 2016. Raises GraphError for what isn't a block, and what `add` raises.
         """
         if not isinstance(block, Block):
-            raise GraphError(f"g.block takes a graph, got {block!r}: g.add takes layers")
+            raise GraphError(f"g.block takes a graph, got {gist(block)}: g.add takes layers")
         before = len(self.nodes)
         result = self.add(block, *inputs, name=name)
         if recompute:
@@ -126,17 +128,19 @@ class Graph(Assembly, Block):
         training: bool = False,
         seed: int | None = None,
         observe: Callable[[Node, Any], None] | None = None,
+        watch_nonfinite: bool = False,
         **named: ArrayLike,
     ) -> Run:
         """Make a new Run and sweep it forward over the fed arrays: batches with examples as rows, or one example.
 
         `until` names the nodes wanted: only they and what they depend on are run and asked for. Feeds go by input
         name, as keywords or, for names that are no identifiers, as a mapping. `observe(node, record)` is called after
-        each node. Raises FeedError for feeds that don't fit.
+        each node. With `watch_nonfinite` the sweeps stop where NaN or infinite numbers arise, see `Run`. Raises
+        FeedError for feeds that don't fit.
         """
         from .run import Run
 
-        run = Run(self, training=training, seed=seed)
+        run = Run(self, training=training, seed=seed, watch_nonfinite=watch_nonfinite)
         return run.forward(merged(feeds, named), until=until, observe=observe)
 
     def next_seed(self) -> int:
@@ -226,6 +230,32 @@ class Graph(Assembly, Block):
         if kind != self.dtype:
             twin.recast(kind)
         return twin
+
+    # ---- files ----
+
+    def save(self, path: str | Path) -> Path:
+        """Write architecture and weights into one file in the safetensors format, and return its path.
+
+        `mg.load(path)` makes the same graph of it: outputs, gradients and drawings are equal bit for bit. Whatever
+        happens meanwhile, the path holds the file that was there or the whole new one. Nothing is pickled: layers and
+        functions of one's own go by the names they are registered under, see `mg.register`. Raises GraphError for those
+        that aren't, OSError where the disk says no; then nothing was written.
+        """
+        from .saving import save
+
+        return save(self, path)
+
+    def load_weights(self, source: str | Path | Mapping[str, ArrayLike], *, strict: bool = True) -> Loaded:
+        """Put weights into the Params and running statistics that are there: all or, where one doesn't fit, none.
+
+        `source` is a safetensors file, by `save` or by anyone else, or a mapping of arrays; names are those in
+        `g.params`, with statistics as "norm.mean". Shapes must be equal. With `strict` all names must be, too, and
+        float64 isn't rounded to float32; without, the names that didn't fit together are returned. Raises FileError
+        that names them, OSError where a file can't be read.
+        """
+        from .saving import load_weights
+
+        return load_weights(self, source, strict)
 
     def _found(self, pattern: str | type[Layer]) -> list[Node]:
         nodes = self.find(pattern)

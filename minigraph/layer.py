@@ -10,9 +10,11 @@ import numpy as np
 
 from . import initializers
 from .activations import Activation
+from .caller import user_line
 from .errors import GraphError, NotBuiltError, ShapeError
+from .gist import gist
 from .initializers import Initial
-from .param import Array, Param, Shape, Transposed
+from .param import Array, Param, Shape, Transposed, moment
 from .record import Record
 
 if TYPE_CHECKING:
@@ -54,16 +56,16 @@ class Layer:
     """
 
     edition: ClassVar[int] = 0
-    """Grows whenever a layer is frozen, thawed, given another Param or, a steady one, changed: runs notice."""
+    """Another number whenever a layer is frozen, thawed, given another Param or, a steady one, changed: runs notice."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "frozen" and not isinstance(value, (bool, np.bool_)):
             raise GraphError(f"{type(self).__name__} takes frozen as True or False, got {value!r}")
         before = self.__dict__.get(name, self)
         object.__setattr__(self, name, value)
-        if before is not self and before is not value:
-            weighty = name == "frozen" or Param in (type(before), type(value))
-            Layer.edition += weighty or "steady" in vars(type(self))
+        changed = before is not self and before is not value
+        if changed and (name == "frozen" or Param in (type(before), type(value)) or "steady" in vars(type(self))):
+            Layer.edition = moment()  # a number that no other thread gives it
 
     if not TYPE_CHECKING:
 
@@ -117,12 +119,13 @@ class Layer:
         shape: Shape,
         initial: Initial,
         *,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None,
         dtype: np.dtype[Any],
     ) -> Param:
         """Create the Param of that name or, if it is there or handed in as `initial`, check that it fits.
 
-        Raises ShapeError when this use needs another shape, GraphError when it needs another dtype.
+        Raises ShapeError when this use needs another shape, GraphError when it needs another dtype, and for a Param to
+        create without a generator, as when a file is loaded.
         """
         there: Param | None = getattr(self, name, None)
         if isinstance(initial, Param):
@@ -131,6 +134,8 @@ class Layer:
             if isinstance(initial, (Transposed, Layer)):
                 hint = "no transposed weights" if isinstance(initial, Transposed) else "no layer, but its Param"
                 raise GraphError(f"takes {hint} as initial {name}: share a Param, weights=other.w")
+            if rng is None:
+                raise GraphError(f"has no {name} of shape {shape} yet")
             values = np.asarray(initializers.resolve(initial)(shape, rng))
             if values.dtype.kind not in "fiu":
                 raise ShapeError(f"needs float initial values for {name}, got {values.dtype}")
@@ -143,9 +148,8 @@ class Layer:
                 f"use another {type(self).__name__} here"
             )
         if there.dtype != dtype:
-            raise GraphError(
-                f"has {name} of {there.dtype}, but this graph computes in {dtype}: give both graphs one dtype"
-            )
+            said = f"has {name} of {there.dtype}, but this graph computes in {dtype}"
+            raise GraphError(f"{said}: give both graphs one dtype")
         return there
 
     def describe(self) -> str:
@@ -154,11 +158,10 @@ class Layer:
 
     def __call__(self, *nodes: Node, name: str | None = None) -> Node:
         """Use the layer on nodes: the short way to write `graph.add(layer, *nodes)`."""
+        kind = type(self).__name__
         if not nodes:
-            raise GraphError(
-                f"{type(self).__name__}() is called with the nodes it takes: {type(self).__name__}()(node)"
-            )
-        node: Node = graph_of(nodes, type(self).__name__).add(self, *nodes, name=name)
+            raise GraphError(f"{kind}() is called with the nodes it takes: {kind}()(node) (at {user_line()})")
+        node: Node = graph_of(nodes, kind).add(self, *nodes, name=name)
         return node
 
     def __rrshift__(self, nodes: Sequence[Node]) -> Node:
@@ -247,7 +250,7 @@ class Node:
         """`node >> layer`: the same as layer(node); a graph is inlined as a block."""
         if isinstance(then, type) or not callable(then):
             hint = f": call it first, {then.__name__}(…)" if isinstance(then, type) else ""
-            raise GraphError(f"node >> takes a layer or a graph, got {then!r}{hint}")
+            raise GraphError(f"{self.name!r} >> takes a layer or a graph, got {gist(then)}{hint} (at {user_line()})")
         return then(self)
 
     # numpy's arrays leave `array + node` to the node; a node has parts, node[0], but is no sequence of them
@@ -257,13 +260,9 @@ class Node:
     if TYPE_CHECKING:  # layers/operators.py defines them, out of layers
 
         def __add__(self, other: Operand) -> Node: ...
-        def __radd__(self, other: Operand) -> Node: ...
-        def __sub__(self, other: Operand) -> Node: ...
-        def __rsub__(self, other: Operand) -> Node: ...
-        def __mul__(self, other: Operand) -> Node: ...
-        def __rmul__(self, other: Operand) -> Node: ...
-        def __truediv__(self, other: Operand) -> Node: ...
-        def __rtruediv__(self, other: Operand) -> Node: ...
+
+        __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __add__
+
         def __matmul__(self, other: Node) -> Node: ...
         def __pow__(self, exponent: float) -> Node: ...
         def __neg__(self) -> Node: ...
@@ -286,15 +285,16 @@ def graph_of(nodes: Sequence[Any], taker: str) -> Graph:
     for node in nodes:
         if isinstance(node, Layer):
             kind = type(node).__name__
-            raise GraphError(f"{taker} takes nodes, got the layer {kind}: call it first, {kind}(…)(node)")
-        if not isinstance(node, Node):
-            raise GraphError(f"{taker} takes nodes, got {node!r}: a node is what g.input(…) or layer(node) returns")
-        if node.id < 0:
-            raise GraphError(f"{taker} can't use {node.name!r}, which was taken out of its graph")
-        if node.graph is not nodes[0].graph:
-            raise GraphError(
-                f"{taker} can't mix nodes of two graphs: {nodes[0].name!r} is in {nodes[0].graph.name!r} "
-                f"(added at {nodes[0].source}), {node.name!r} is in {node.graph.name!r} (added at {node.source})"
-            )
+            fault = f"takes nodes, got the layer {kind}: call it first, {kind}(…)(node)"
+        elif not isinstance(node, Node):
+            fault = f"takes nodes, got {gist(node)}: a node is what g.input(…) or layer(node) returns"
+        elif node.id < 0:
+            fault = f"can't use {node.name!r}, which was taken out of its graph"
+        elif node.graph is not nodes[0].graph:
+            u, v = (f"{n.name!r} is in {n.graph.name!r} (added at {n.source})" for n in (nodes[0], node))
+            fault = f"can't mix nodes of two graphs: {u}, {v}: put one graph into the other, g.add(graph, …)"
+        else:
+            continue
+        raise GraphError(f"{taker} {fault} (at {user_line()})")
     graph: Graph = nodes[0].graph
     return graph

@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from .caller import user_line
 from .errors import GraphError
+from .gist import gist
 from .layer import Layer, Node
 
 
@@ -22,19 +24,25 @@ class Names:
         """The node of that name; raises GraphError with the names that come near."""
         node = self.nodes.get(name) if isinstance(name, str) else None
         if node is None:
-            near = difflib.get_close_matches(str(name), [n for n, node in self.nodes.items() if node is not None])
-            hint = f": did you mean {' or '.join(map(repr, near))}?" if near else ""
+            known = [n for n, node in self.nodes.items() if node is not None]
+            near = difflib.get_close_matches(str(name), known)
+            if near:
+                hint = f": did you mean {' or '.join(map(repr, near))}?"
+            else:
+                some = ", ".join(map(repr, known[:5])) or "none"
+                hint = f", which has {some}{', …' if len(known) > 5 else ''}"
             raise GraphError(f"no node {name!r} in graph {graph!r}{hint}")
         return node
 
     def claim(self, name: object) -> str:
         """A name that the user chose; raises GraphError when it is taken or no text."""
         if not isinstance(name, str):
-            raise GraphError(f"a name is text, got {name!r}")
+            raise GraphError(f"a name is text, got {gist(name)}: write name='…' (at {user_line()})")
         if name in self.nodes:
             there = self.nodes[name]
             owner = f"node {name!r} (added at {there.source})" if there is not None else f"a block {name!r}"
-            raise GraphError(f"names are unique, and there is {owner} already: choose another name")
+            remedy = f"choose another name (at {user_line()})"
+            raise GraphError(f"names are unique, and there is {owner} already: {remedy}")
         return name
 
     def suggest(self, layer: Layer) -> str:

@@ -6,6 +6,8 @@ from typing import TypeGuard
 
 import numpy as np
 
+_BEYOND_FLOATS = 1 << 1023
+
 
 def is_whole(value: object) -> TypeGuard[int]:
     """Whether it is a whole number."""
@@ -13,5 +15,5 @@ def is_whole(value: object) -> TypeGuard[int]:
 
 
 def is_real(value: object) -> TypeGuard[float]:
-    """Whether it is a real number, finite or not."""
-    return is_whole(value) or isinstance(value, (float, np.floating))
+    """Whether it is a real number, finite or not; whole numbers larger than any float are none."""
+    return abs(int(value)) < _BEYOND_FLOATS if is_whole(value) else isinstance(value, (float, np.floating))

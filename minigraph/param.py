@@ -5,12 +5,14 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from itertools import count
+from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .errors import ShapeError
+from .gist import gist
 
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
@@ -18,6 +20,7 @@ Shape: TypeAlias = tuple[int, ...]
 
 _moments = count(1)
 _last_change = 0
+_changing = Lock()
 
 
 def moment() -> int:
@@ -28,8 +31,9 @@ def moment() -> int:
 def change() -> int:
     """The moment of a change of some Param's value."""
     global _last_change
-    _last_change = moment()
-    return _last_change
+    with _changing:  # else one thread could put back the clock of another
+        _last_change = now = moment()
+    return now
 
 
 def last_change() -> int:
@@ -47,9 +51,9 @@ class Param:
     __slots__ = ("__weakref__", "_value", "name", "version")
 
     def __init__(self, value: ArrayLike, name: str = "param"):
-        array = np.array(value, order="C")
+        array = np.array(_plain(value, name), order="C")
         if array.ndim == 0 or array.dtype.kind != "f":
-            raise ShapeError(f"Param {name!r} takes a float array with at least one axis, got {array!r}")
+            raise ShapeError(f"Param {name!r} takes a float array with at least one axis, got {gist(array)}")
         self._value = array
         self.name = name
         self.version = change()
@@ -62,7 +66,7 @@ class Param:
     @value.setter
     def value(self, new: ArrayLike) -> None:
         if new is not self._value:
-            array = np.asarray(new)
+            array = _plain(new, self.name)
             if array.dtype.kind not in "fiub":
                 raise ShapeError(f"Param {self.name!r} takes real numbers, got a value of dtype {array.dtype}")
             if array.shape != self._value.shape:
@@ -108,6 +112,16 @@ class Param:
 
     def __repr__(self) -> str:
         return f"Param({self.name!r}, shape={self.shape}, dtype={self.dtype})"
+
+
+def _plain(value: ArrayLike, name: str) -> Array:
+    """What was given as an array; raises ShapeError where it makes none, or hides some of its numbers."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise ShapeError(f"Param {name!r} takes plain arrays, got a masked array: fill it first, array.filled(…)")
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ShapeError(f"Param {name!r} takes an array, got parts that differ in length") from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,13 @@ def whole(seed: object, taker: str) -> int:
     return int(seed)
 
 
+def flag(value: object, what: str) -> bool:
+    """What was given as True or False; raises GraphError for anything else, as any word would count as true."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise GraphError(f"{what} is True or False, got {value!r:.60}")
+    return bool(value)
+
+
 class Clock:
     """The seed of a run and the number of its current sweep, shared by the run's records."""
 

@@ -37,7 +37,12 @@ class Results:
         self.forward_done = 0  # how many nodes the current sweeps have computed; −1: not begun
         self.backward_done = -1
         self._plan: Plan | None = None
+        self.sweeping = object()
+        """Which sweep is going on, or was the last."""
         self._weights: Any = None
+        """The Params' values as the last forward sweep took them; None: it isn't whole."""
+        self._is_back = False
+        """Whether the last backward sweep is whole."""
         self._forward: ForwardSweep | None = None
         self._backward: BackwardSweep | None = None
 
@@ -92,7 +97,7 @@ class Results:
     def current(self) -> ForwardSweep:
         """The forward sweep, if it is whole and graph and weights are still the same; else raises StaleError."""
         sweep, plan = self._forward, self._plan
-        if sweep is None or plan is None or self.forward_done < len(plan.order):
+        if sweep is None or plan is None or self._weights is None:
             raise StaleError("the forward sweep is missing or was interrupted: call run.forward(…) before backward")
         if plan.asked[0] != self.graph.edition:
             raise StaleError("the graph was changed after the forward sweep: make a new run with g.forward(…)")

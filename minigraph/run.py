@@ -13,11 +13,13 @@ from .costs import Cost
 from .errors import FeedError, GraphError, NotComputedError, StaleError
 from .feeds import admit, admit_error, batch_of, merged
 from .forward import ForwardSweep
+from .gist import gist
 from .graph import Graph
 from .layer import Layer, Node
+from .nonfinite import stop_backward, stop_forward
 from .param import Array
 from .plan import Plan, check_feeds
-from .record import Clock
+from .record import Clock, flag
 from .results import Results
 from .views import RecordView
 from .wiring import settled
@@ -33,6 +35,16 @@ class Run(Results):
     taken as they are, to be left alone until the sweeps are over, and changes of weights are noticed when an optimizer
     or an assignment to `Param.value` made them, not when they were written into the array. They also `keep` nothing of
     blocks that are recomputed in training (see `Graph.block`), unless asked to.
+
+    With `watch_nonfinite`, sweeps stop with NonFiniteError at the first node that makes NaN or infinite numbers out of
+    finite input: in its output or, going back, in what it sends or in a Param's gradient. Infinity that is gone again
+    inside a layer, as masks put it under a softmax, is none; but what one node makes and a later one takes away, as in
+    exp(log(0)), is. Feeds and given errors that aren't finite raise FeedError. It takes time: every array is looked
+    at, numpy isn't asked directly but by layers, and what it would warn of isn't shown.
+
+    Runs of one graph may go in several threads, one run in one thread; a run that two threads sweep at once raises
+    StaleError. Threads that train need graphs of their own (`g.copy()`): an optimizer writes into the weights while
+    others read them.
     """
 
     def __init__(
@@ -43,11 +55,14 @@ class Run(Results):
         seed: int | None = None,
         guard: bool = True,
         keep: bool | None = None,
+        watch_nonfinite: bool = False,
     ):
-        super().__init__(graph, Clock(graph.next_seed() if seed is None else seed), guard)
-        self.training = training
-        self._keep = guard if keep is None else keep
-        self._token = object()
+        if not isinstance(graph, Graph):
+            raise GraphError(f"mg.Run takes a graph, got {gist(graph)}")
+        super().__init__(graph, Clock(graph.next_seed() if seed is None else seed), flag(guard, "guard"))
+        self.training = flag(training, "training")
+        self._keep = self._guard if keep is None else flag(keep, "keep")
+        self._watches = flag(watch_nonfinite, "watch_nonfinite")
         self._committed = 0
 
     # ---- forward ----
@@ -72,27 +87,33 @@ class Run(Results):
         """
         if feeds is not None:
             named = merged(feeds, named) if named or type(feeds) is not dict else feeds
-        token = self._token = object()
-        done, self.forward_done, self.backward_done = self.forward_done, 0, -1
+        if observe is not None and not callable(observe):
+            raise GraphError(f"observe is a function of a node and its record, got {gist(observe)}")
+        token = self.sweeping = object()
+        weights, self._weights = self._weights, None
+        self.forward_done, self.backward_done = 0, -1
         self.clock.sweep += 1
         if training is not None:
-            self.training = bool(training)
+            self.training = flag(training, "training")
         if until is not None:
             until = settled(until)
         plan = self._plan
         if plan is None or plan.asked != (self.graph.edition, Layer.edition, until, self.training):
             plan = self._plan = Plan(self.graph, until, self.training)
         sweep, steps = self._forward, None
-        if sweep is not None and sweep.plan is plan and len(named) < len(sweep.inbox) and done == len(plan.order):
-            steps = self._behind(sweep, named)
+        if sweep is not None and sweep.plan is plan and len(named) < len(sweep.inbox) and weights is not None:
+            steps = self._behind(sweep, named, weights)
         else:
             sweep = self._fed(plan, named)
         weights = plan.weights(self._guard)
-        sweep.run(None if observe is None else self._observer(observe, token, "forward_done", sweep.place), steps)
-        if self._token is not token:
+        if observe is None and not self._watches:
+            sweep.run(steps)
+        else:
+            self._watched(sweep, steps, observe, "forward_done", stop_forward)
+        if self.sweeping is not token:
             self._break_off()
-        self._weights = weights
         self.forward_done = len(plan.order)
+        self._weights = weights
         return self
 
     def _fed(self, plan: Plan, named: Mapping[str, Any]) -> ForwardSweep:
@@ -111,7 +132,7 @@ class Run(Results):
             outputs[k] = array
         return sweep
 
-    def _behind(self, sweep: ForwardSweep, named: Mapping[str, Any]) -> list[Any]:
+    def _behind(self, sweep: ForwardSweep, named: Mapping[str, Any], weights: Any) -> list[Any]:
         """Hand some feeds to their inputs; the steps that depend on them, or on weights that changed."""
         inputs = {node.name: node for node in sweep.plan.inputs}
         if not named.keys() <= inputs.keys():
@@ -124,7 +145,7 @@ class Run(Results):
                 f"{', '.join(map(repr, named))} got another number: feed all inputs"
             )
         sweep.take(arrays)
-        return sweep.behind(set(arrays), sweep.plan.changed(self._weights))
+        return sweep.behind(set(arrays), sweep.plan.changed(weights))
 
     def _admitted(self, plan: Plan, named: Mapping[str, Any]) -> ForwardSweep:
         check_feeds(self.graph, named, plan.asked[2])
@@ -169,15 +190,18 @@ class Run(Results):
             wanted = [self.ran(node) for node in self.graph.resolve(wrt)]
             self._backward, self.backward_done = None, -1
             sweep = self._backward = BackwardSweep(forward, seeds, wrt, wanted)
-        token = self._token = object()
-        self.backward_done = 0
-        sweep.run(seeds, None if observe is None else self._observer(observe, token, "backward_done", sweep.place))
-        if self._token is not token:
+        token = self.sweeping = object()
+        self._is_back, self.backward_done = False, 0
+        if observe is None and not self._watches:
+            sweep.run(seeds)
+        else:
+            self._watched(sweep, seeds, observe, "backward_done", stop_backward)
+        if self.sweeping is not token:
             self._break_off()
         if self._guard:
             self.backward_done = 0
             self.current()
-        self.backward_done = len(sweep.steps)
+        self.backward_done, self._is_back = len(sweep.steps), True
         return self
 
     def _seeds(self, forward: ForwardSweep, source: Any, error: ArrayLike | None) -> dict[Node, Array]:
@@ -199,24 +223,40 @@ class Run(Results):
 
     # ---- both ----
 
-    def _break_off(self) -> None:
-        """Leave nothing to read where another sweep of this run began in the middle of one, and raise StaleError."""
-        self.forward_done, self.backward_done = 0, -1
-        raise StaleError("this run was swept anew in the middle of a sweep: make another run, with g.forward(…)")
+    def _watched(
+        self, sweep: Any, what: Any, observe: Observer | None, progress: str, stop: Callable[[Results, Any, Node], None]
+    ) -> None:
+        """Sweep while somebody watches: an observer, or this run, for numbers that aren't finite."""
+        token = self.sweeping
 
-    def _observer(
-        self, observe: Observer, token: object, progress: str, place: Mapping[Node, int]
-    ) -> Callable[[Node], None]:
         def reached(node: Node) -> None:
-            setattr(self, progress, place[node] + 1)
-            observe(node, RecordView(self, node))
-            if self._token is not token:
+            setattr(self, progress, sweep.place[node] + 1)
+            if self._watches:
+                stop(self, sweep, node)
+            if observe is not None:
+                observe(node, RecordView(self, node))
+            if self.sweeping is not token:
                 self._break_off()
             if self._plan is None or self._plan.cuts != self.graph.cuts:
-                self.forward_done, self.backward_done = 0, -1
+                self._forget()
                 raise StaleError("the graph's nodes were edited in the middle of a sweep: make a new run, g.forward(…)")
 
-        return reached
+        if self._watches:
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # what stays of it is told
+                sweep.run(what, reached)
+        else:
+            sweep.run(what, reached)
+
+    def _break_off(self) -> None:
+        """Leave nothing to read where another sweep of this run began in the middle of one, and raise StaleError."""
+        self.sweeping = object()  # in another thread that other sweep may go on: it is broken off as well
+        self._forget()
+        raise StaleError(
+            "this run was swept anew in the middle of a sweep: make another run, with g.forward(…), one for each thread"
+        )
+
+    def _forget(self) -> None:
+        self.forward_done, self.backward_done, self._weights = 0, -1, None
 
     # ---- for optimizers ----
 
@@ -226,7 +266,7 @@ class Run(Results):
         Raises NotComputedError when the backward sweep is missing or unfinished.
         """
         sweep = self.swept_back()
-        if self.backward_done < len(sweep.steps):
+        if not self._is_back:
             raise NotComputedError("the backward sweep was interrupted: call run.backward() again")
         return sweep
 

@@ -179,7 +179,8 @@ def _feed_problems(nodes: Sequence[Node], running: set[Node], feeds: Collection[
             sides = [(u, slot) for u, slot in users[node] if isinstance(u.layer, Cost) and slot in u.constant_inputs]
             role = f", {_role(*sides[0])}," if sides else ""
             remedy = ", or run without the cost: until=…, mg.predict(…)" if sides else ""
-            message = f"input {name!r}{role} (added at {node.source}) was not fed: give {name}=…{remedy}"
+            given = f"{name}=…" if name.isidentifier() else f"{{{name!r}: …}}"
+            message = f"input {name!r}{role} (added at {node.source}) was not fed: give {given}{remedy}"
             found.append(Problem("missing feed", name, message))
     for name in feeds:
         if name not in inputs:

@@ -65,11 +65,20 @@ class Best:
             self.kept = [(p, p.value.copy()) for p in self.graph.params.values()]
             self.statistics = [
                 (layer, {name: getattr(layer, name).copy() for name in layer.statistics})
-                for layer in {node.layer for node in self.graph.nodes if node.layer.statistics}
+                for layer in dict.fromkeys(node.layer for node in self.graph.nodes if node.layer.statistics)
             ]
         else:
             self.since += 1
         return self.since >= self.stopping.patience
+
+    def state(self) -> dict[str, Any]:
+        """The best so far, as `go_on` takes it."""
+        return {"value": self.value, "since": self.since, "kept": dict(self.kept), "statistics": dict(self.statistics)}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.cuts, self.value, self.since = self.graph.cuts, state["value"], state["since"]
+        self.kept, self.statistics = list(state["kept"].items()), list(state["statistics"].items())
 
     def restore(self) -> None:
         """Put the best weights back."""

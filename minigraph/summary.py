@@ -40,7 +40,7 @@ def table(graph: Graph) -> str:
     rule = "─" * max(map(len, lines))
     return "\n".join(
         [
-            f"{graph.name} ({graph.dtype})",
+            f"{one_line(graph.name)} ({graph.dtype})",
             lines[0],
             rule,
             *lines[1:],

@@ -12,6 +12,7 @@ from .costs import Cost, Penalty
 from .errors import GraphError, MinigraphError
 from .layer import Input, Layer, Node
 from .names import snake
+from .param import moment
 from .schedule import consumers, topological
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class _Edit:
         for node in graph.nodes:
             if node in self.changed:
                 said = f"{type(node.layer).__name__} {node.name!r}"
-                shape = graph.built(node.layer, node.inputs, said, node.source)
+                shape = graph.built(node.layer, node.inputs, said, node.source, graph.rng)
                 if shape != node.shape:
                     self.changed.update(user for user, _ in users[node])
                 node.shape = shape
@@ -222,4 +223,4 @@ class _Edit:
         for layer, attributes in self._layers:
             vars(layer).clear()
             vars(layer).update(attributes)
-        Layer.edition += 1
+        Layer.edition = moment()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from .layer import Node
+from .param import Array
 from .record import Record
 from .script import Adrift, Script
 
@@ -54,3 +55,19 @@ def watcher(verify: Watch, observe: Watch | None) -> Watch:
         observe(node)
 
     return watch
+
+
+def guarded(arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Read-only views of arrays, to be handed to a layer."""
+    views = tuple([array.view() for array in arrays])
+    for view in views:
+        view.flags.writeable = False
+    return views
+
+
+def unguarded(returned: Any, views: tuple[Array, ...], arrays: tuple[Array, ...]) -> Any:
+    """What a layer returned, with the arrays themselves where it passes on views of them."""
+    own = {id(view): array for view, array in zip(views, arrays, strict=True)}
+    if type(returned) in (tuple, list):
+        return type(returned)([own.get(id(part), part) for part in returned])
+    return own.get(id(returned), returned)

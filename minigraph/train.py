@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from .history import History, Score
 from .inference import Inference
 from .numbers import is_whole
 from .param import Array
+from .record import flag
 from .stopping import Best, EarlyStopping
 from .trainer import Data, Epoch, Stepper, Trainer, Watcher
 
@@ -38,6 +40,11 @@ def fit(
     progress: bool = True,
     seed: int | None = None,
     history: History | None = None,
+    checkpoint: str | Path | None = None,
+    every: int | None = None,
+    keep: int = 2,
+    resume: bool = False,
+    watch_nonfinite: bool = False,
 ) -> History:
     """Train a graph by mini-batch gradient descent and return what happened, an entry an epoch.
 
@@ -54,7 +61,20 @@ def fit(
     goes on being filled, also when Ctrl-C ends the training, which leaves the graph with the weights it had reached.
     The costs and metrics of an epoch are means over its batches as they came, those of `validation` are taken after it.
 
-    Raises FeedError for data that doesn't fit, GraphError for a graph without a cost or numbers that mean nothing.
+    With a `checkpoint`, a path like "runs/digits.safetensors", all that training depends on is written to files such as
+    "runs/digits-000000500.safetensors" after each epoch and after each `every` batches; the last `keep` are kept. The
+    same call with `resume=True` goes on from the newest, if there is one: a training that was killed at any moment ends
+    with the same weights and history, bit for bit, as one that wasn't. It takes the same graph, data and options, but
+    for `epochs`, which may be more. Batches from an iterable have to come as they came before; callbacks and watchers
+    begin anew. `mg.load` makes a graph of any checkpoint.
+
+    With `watch_nonfinite` training stops with NonFiniteError where NaN or infinite numbers arise, before they get into
+    the weights; it takes time, see `Run`. Ctrl-C never interrupts an update of the weights or the history, but waits
+    for its end; a second one doesn't.
+
+    Raises FeedError for data that doesn't fit, GraphError for a graph without a cost, numbers that mean nothing, and
+    checkpoints that are there unexpectedly, FileError for those of another training, OSError where they can't be
+    written.
     """
     from tqdm import tqdm
 
@@ -63,33 +83,56 @@ def fit(
     called = list(callbacks) if isinstance(callbacks, Iterable) else [None]
     if not all(map(callable, called)):
         raise GraphError(f"fit takes callbacks as a list of functions of an Epoch, got {callbacks!r}")
+    for name, value in (("progress", progress), ("resume", resume)):
+        flag(value, name)
     if not isinstance(stopping, EarlyStopping | None):
         raise GraphError(f"fit takes mg.EarlyStopping(…) as stopping, got {stopping!r}")
     if not isinstance(history, History | None):
         raise GraphError(f"fit goes on with a History that it returned before, got {history!r}")
-    trainer = Trainer(graph, data, optimizer, batch_size, validation, metrics, accumulate, steps, watch, seed)
+    if checkpoint is None and (every is not None or resume):
+        raise GraphError("every and resume are about checkpoints: give a path, fit(…, checkpoint='run.safetensors')")
+    trainer = Trainer(
+        graph, data, optimizer, batch_size, validation, metrics, accumulate, steps, watch, seed, watch_nonfinite
+    )
     history = History() if history is None else history
     best = None if stopping is None else Best(graph, stopping)
+    kept = None
+    if checkpoint is not None:
+        from .checkpoints import Checkpoints
+
+        kept = Checkpoints(checkpoint, every, keep, trainer, history, best)
     an_epoch = len(trainer.batches) if isinstance(trainer.batches, Rows) else steps
-    with tqdm(total=an_epoch and epochs * an_epoch, disable=not progress, unit=" batches") as bar:
+    total = an_epoch and epochs * an_epoch
+    with trainer.interrupts as interrupts:
+        interrupts.busy = True
+        over = kept is not None and kept.begin(resume)
+        interrupts.over()
+        if trainer.done < epochs and not over:
+            trainer.skip()
+        with tqdm(total=total, initial=trainer.learned, disable=not progress, unit=" batches") as bar:
 
-        def tell(score: Score | None) -> None:
-            if score is not None:
-                bar.set_postfix_str(_words(score, None), refresh=False)
-            bar.update()
+            def tell(score: Score | None) -> None:
+                if score is not None:
+                    bar.set_postfix_str(_words(score, None), refresh=False)
+                bar.update()
+                if kept is not None:
+                    kept.after_batch()
 
-        trainer.each_batch = tell
-        for number in range(1, epochs + 1):
-            bar.set_description(f"epoch {number}/{epochs}", refresh=False)
-            epoch = trainer.epoch()
-            history.append(epoch.score, epoch.validation, epoch.seconds)
-            bar.set_postfix_str(_words(epoch.score, epoch.validation))
-            enough = best is not None and best.has_enough(history[best.stopping.watch][-1])
-            answers = [callback(epoch) for callback in called]
-            if enough or any(answer is True for answer in answers):
-                break
-    if best is not None:
-        best.restore()
+            trainer.each_batch = tell
+            while trainer.done < epochs and not over:
+                bar.set_description(f"epoch {trainer.done + 1}/{epochs}", refresh=False)
+                epoch = trainer.epoch()
+                history.append(epoch.score, epoch.validation, epoch.seconds)
+                over = best is not None and best.has_enough(history[best.stopping.watch][-1])
+                interrupts.over()
+                bar.set_postfix_str(_words(epoch.score, epoch.validation))
+                answers = [callback(epoch) for callback in called]
+                over = over or any(answer is True for answer in answers)
+                if kept is not None:
+                    kept.write(over)
+        interrupts.busy = True  # until the handler that was in charge is so again
+        if best is not None:
+            best.restore()
     return history
 
 

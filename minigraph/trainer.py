@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import metrics
-from .costs import Cost
 from .data import source
 from .errors import GraphError
 from .gradient_history import GradientHistory
 from .graph import Graph
-from .history import COLUMNS, Score
+from .history import Score
 from .inference import Inference
+from .interrupts import Interrupts
 from .layer import Node
 from .numbers import is_whole
 from .optimizers import Optimizer
-from .param import Array
 from .record import whole
 from .run import Run
+from .tally import Tally
 
 Data: TypeAlias = "Mapping[str, ArrayLike] | Iterable[Mapping[str, ArrayLike]]"
 Watcher: TypeAlias = Callable[[Run], Any]
@@ -63,6 +63,7 @@ def epochs(
     steps: int | None = None,
     watch: Iterable[Watcher] = (),
     seed: int | None = None,
+    watch_nonfinite: bool = False,
 ) -> Iterator[Epoch]:
     """Train epoch by epoch, for ever: the loop under `fit`, whose arguments these are, for those who write their own.
 
@@ -70,7 +71,9 @@ def epochs(
         if epoch.score.cost < 0.01:
             break
     """
-    trainer = Trainer(graph, data, optimizer, batch_size, validation, metrics, accumulate, steps, watch, seed)
+    trainer = Trainer(
+        graph, data, optimizer, batch_size, validation, metrics, accumulate, steps, watch, seed, watch_nonfinite
+    )
     return iter(trainer.epoch, None)
 
 
@@ -89,6 +92,7 @@ class Trainer:
         steps: int | None,
         watch: Iterable[Watcher],
         seed: int | None,
+        watch_nonfinite: bool,
     ):
         self.graph = graph
         self.specs = metrics.listed(specs)
@@ -102,15 +106,61 @@ class Trainer:
         if accumulate > 1 and len(self.ours) < len(self.optimizers):
             raise GraphError("accumulate takes minigraph's optimizers: this one has step(run) alone")
         self.watch = _watchers(watch)
-        rng = np.random.default_rng(graph.next_seed() if seed is None else whole(seed, "training"))
-        self.run = Run(graph, training=True, seed=int(rng.integers(2**63)), guard=False, keep=bool(self.watch))
+        self.seed = seed
+        self.rng = rng = np.random.default_rng(graph.next_seed() if seed is None else whole(seed, "training"))
+        self.run = Run(
+            graph,
+            training=True,
+            seed=int(rng.integers(2**63)),
+            guard=False,
+            keep=bool(self.watch),
+            watch_nonfinite=watch_nonfinite,
+        )
         self.batches = source(graph, data, self.costs, batch_size, rng, steps)
         self.validation = validation
-        if isinstance(validation, Mapping):
+        if validation is not None:
             source(graph, validation, self.costs, 1)  # now rather than after the first epoch
         self.done = 0
+        """Epochs that are over."""
+        self.position = 0
+        """Batches of the current epoch that are learned from."""
+        self.learned = 0
+        """Batches learned from since training began."""
+        self.shuffle: Mapping[str, Any] = rng.bit_generator.state
+        """The generator as it was when the current epoch began."""
+        self.interrupts = Interrupts()
+        self._resumed = False
         self.each_batch: Callable[[Score | None], None] = lambda score: None
         """Called after each batch, with the score so far when answers were judged anew."""
+
+    def state(self) -> dict[str, Any]:
+        """How far training is, between two batches or two epochs, as `restore` takes it; weights are the graph's."""
+        return {
+            "done": self.done,
+            "position": self.position,
+            "learned": self.learned,
+            "shuffle": self.shuffle if self.position else self.rng.bit_generator.state,
+            "noise": [self.run.clock.seed, self.run.clock.sweep],
+            "tally": self.tally.state() if self.position else None,
+            "optimizers": [ours.state(self.graph) for ours in self.ours],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from there, in the middle of an epoch if need be."""
+        self.done, self.position, self.learned = state["done"], state["position"], state["learned"]
+        self.rng.bit_generator.state = self.shuffle = state["shuffle"]
+        clock = self.run.clock
+        clock.seed, clock.sweep = state["noise"]
+        self._look()
+        for ours, kept in zip(self.ours, state["optimizers"], strict=True):
+            ours.restore(kept, self.graph)
+        self._resumed = self.position > 0
+        if self._resumed:
+            self.tally.restore(state["tally"])
+
+    def skip(self) -> None:
+        """Leave out the batches that were learned from before, once all else is restored: no iterable goes back."""
+        self.batches.skip(self.done, self.position)
 
     def _look(self) -> None:
         """See which costs the graph has: callbacks may have edited it."""
@@ -119,32 +169,48 @@ class Trainer:
             self.costs, self.tally = costs, Tally(costs, self.specs)
 
     def epoch(self) -> Epoch:
-        """Train on every batch once, then validate."""
+        """Train on every batch once, or on those that are left of a checkpoint's epoch, then validate."""
         began = time.perf_counter()
         self._look()
-        self.tally.clear()
-        for ours in self.ours:
-            ours.discard()  # what a training or an epoch that was interrupted has left there
-        count, watch, until = 0, self.watch, tuple(self.costs)
-        for count, batch in enumerate(self.batches, 1):
+        if self._resumed:
+            self._resumed = False
+        else:
+            self._begin()
+        watch, until, interrupts = self.watch, tuple(self.costs), self.interrupts
+        for batch in self.batches:
             self.run.forward(batch, until=until).backward()
             for watcher in watch:
                 watcher(self.run)
-            self._learn(count)
+            interrupts.busy = True
+            self.position += 1
+            self._learn(self.position)
+            self.learned += 1
             sweep = self.run.swept()
-            self.each_batch(self.tally.score() if self.tally.add(sweep.outputs, sweep.m) else None)
-        if count % self.accumulate:
+            judged = self.tally.add(sweep.outputs, sweep.m)
+            interrupts.over()
+            self.each_batch(self.tally.score() if judged else None)
+        interrupts.busy = True
+        if self.position % self.accumulate:
             self._move()
+        interrupts.over()
         for watcher in watch:
             if isinstance(watcher, GradientHistory):
                 watcher.settle()  # before anything else moves the weights
         seconds = time.perf_counter() - began
         score = self.tally.score()
         checked = None if self.validation is None else evaluate(self.graph, self.validation, metrics=self.specs)
+        interrupts.busy = True
         for ours in self.ours:
             ours.epoch_ended((checked or score).cost)
-        self.done += 1
+        self.done, self.position = self.done + 1, 0
         return Epoch(self.done, score, checked, seconds, self.graph)
+
+    def _begin(self) -> None:
+        """Begin an epoch, without what one that was interrupted has left."""
+        self.position, self.shuffle = 0, self.rng.bit_generator.state
+        self.tally.clear()
+        for ours in self.ours:
+            ours.discard()
 
     def _learn(self, count: int) -> None:
         if self.accumulate == 1:
@@ -190,102 +256,6 @@ def evaluate(graph: Graph, data: Data, *, batch_size: int = 1000, metrics: metri
         found = inference.outputs(batch)
         tally.add({node.id: a for node, a in found.items()}, len(found[costs[0]]))
     return tally.score()
-
-
-class Tally:
-    """Costs, right answers and metrics summed up batch by batch; answers are judged some thousand at a time."""
-
-    JUDGED_AT_ONCE = 4000
-    BYTES_AT_ONCE = 1 << 24
-
-    def __init__(self, costs: list[Node], specs: metrics.Specs):
-        self.costs = costs
-        self.specs = metrics.resolve(specs, costs)
-        for name in {name for name, _, _ in self.specs} & {*COLUMNS} - {"accuracy"}:
-            raise GraphError(f"a metric can't go by {name!r}, which the history has already: metrics.Mean(f, 'name')")
-        self.judges: list[tuple[str, Node, metrics.Metric]] | None = None
-        self.guessed = False
-        """Whether the first judge is one that nobody asked for: accuracy, as the targets so far name classes."""
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin anew."""
-        self.n = 0
-        self.total = 0.0
-        self._held = self._room = 0
-        self._shelves: list[tuple[int, Array]] = []
-        for _, _, metric in self.judges or ():
-            metric.clear()
-
-    def add(self, outputs: Any, m: int) -> bool:
-        """Take in a batch, of all nodes' outputs by id; whether there were enough answers to judge them now."""
-        start, end = self._held, self._held + m
-        if end > self._room:
-            self._judge()
-            self._make_room(outputs, m)
-            start, end = 0, m
-        for k, shelf in self._shelves:
-            shelf[start:end] = outputs[k]
-        self._held = end
-        if end < self._enough:
-            return False
-        self._judge()
-        return True
-
-    def _make_room(self, outputs: Any, m: int) -> None:
-        """Room for enough batches of m examples: for C_x of each cost, then for outputs and targets of those judged."""
-        if self.judges is None:
-            self.judges = [*self._accuracy(outputs), *self.specs]
-        self._judged = list({node: None for _, node, _ in self.judges})
-        answers = [source.id for node in self._judged for source in (node.inputs[0], target_of(node))]
-        example = sum(outputs[k][0].nbytes for k in answers)
-        self._enough = min(self.JUDGED_AT_ONCE, self.BYTES_AT_ONCE // (example or 1))
-        self._room = max(self._enough - 1, 0) + m
-        for k in (*(node.id for node in self.costs), *answers):
-            self._shelves.append((k, np.empty((self._room, *outputs[k].shape[1:]), outputs[k].dtype)))
-
-    def score(self) -> Score:
-        """The means so far."""
-        self._judge()
-        found = {name: metric.value() for name, _, metric in self.judges or ()}
-        return Score(self.total / self.n, found.get("accuracy"), {k: v for k, v in found.items() if k != "accuracy"})
-
-    def _accuracy(self, outputs: Any) -> list[tuple[str, Node, metrics.Metric]]:
-        """Accuracy, if exactly one cost has targets that name classes and nobody asked for it."""
-        found = [
-            (node, metrics.of_cost(node, outputs[target_of(node).id]))
-            for node in self.costs
-            if cast(Cost, node.layer).takes_target
-        ]
-        judged: list[tuple[str, Node, metrics.Metric]]
-        judged = [("accuracy", node, metric) for node, metric in found if metric is not None]
-        asked = any(name == "accuracy" for name, _, _ in self.specs)
-        self.guessed = len(judged) == 1 and not asked
-        return judged if self.guessed else []
-
-    def _judge(self) -> None:
-        if not self._held:
-            return
-        n, held = len(self.costs), [shelf[: self._held] for _, shelf in self._shelves]
-        self.total += sum(float(np.add.reduce(cost, dtype=np.float64)) for cost in held[:n])
-        self.n += self._held
-        self._held, self._room, self._shelves = 0, 0, []  # metrics may keep what they are handed
-        answers = dict(zip(self._judged, zip(held[n::2], held[n + 1 :: 2], strict=True), strict=True))
-        judges = self.judges or []
-        if self.guessed:
-            _, node, guess = judges[0]
-            if cast(Cost, node.layer).names_classes(answers[node][1]):
-                cast(metrics.Accuracy, guess).count_right(*answers[node])
-            else:
-                self.guessed = False
-                del judges[0]
-        for _, node, metric in judges[self.guessed :]:
-            metric.add(*answers[node])
-
-
-def target_of(node: Node) -> Node:
-    """The input of a cost node that is its target."""
-    return node.inputs[cast(Cost, node.layer).judged]
 
 
 def costs_of(graph: Graph) -> list[Node]:

@@ -151,12 +151,20 @@ class Wiring:
 
     @property
     def params(self) -> dict[str, Param]:
-        """The distinct Params, each under the name of its first use: "h1.w"."""
-        found: dict[Param, str] = {}
+        """The distinct Params, each under the name of its first use: "h1.w", or "h1.w_1" if that is another's."""
+        found: dict[str, Param] = {}
+        seen: set[Param] = set()
         for node in self.nodes:
             for attribute, param in node.layer.params.items():
-                found.setdefault(param, f"{node.name}.{attribute}")
-        return {name: param for param, name in found.items()}
+                if param not in seen:
+                    seen.add(param)
+                    first = name = f"{node.name}.{attribute}"
+                    count = 0
+                    while name in found:
+                        count += 1
+                        name = f"{first}_{count}"
+                    found[name] = param
+        return found
 
     def resolve(self, nodes: Any) -> list[Node]:
         """Turn None, a node, a name, or several of these into a list of nodes; raises GraphError for others."""

@@ -201,7 +201,7 @@ def prepare(names):
     """The mutants, each with what a child is to put in its place; without code where no function is alive to change."""
     chosen, live = list(modules(names)), {}
     for function in gc.get_objects():
-        if isinstance(function, FunctionType) and "/minigraph/" in function.__code__.co_filename:
+        if type(function) is FunctionType and "/minigraph/" in function.__code__.co_filename:
             live.setdefault(function.__code__, []).append(function)
     for module in chosen:
         path = module.__file__

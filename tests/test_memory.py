@@ -633,6 +633,32 @@ def test_no_growth_over_many_steps():
         tracemalloc.stop()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", [mg.SGD(0.1), mg.Adam(0.001)], ids=["SGD", "Adam"])
+def test_no_growth_over_ten_thousand_steps(optimizer):
+    dropout = [Dropout(0.3)] if isinstance(optimizer, mg.Adam) else []
+    layers = Dense(30, "sigmoid"), *dropout, Dense(10, "sigmoid")
+    g = mg.Sequential(784, *layers, cost=Quadratic(), seed=0)
+    run, batches = mg.Run(g, training=True, guard=False), [feeds_for(g, 10) for _ in range(3)]
+
+    def steps(n):
+        for k in range(n):
+            optimizer.step(run.forward(batches[k % 3]).backward())
+        gc.collect()
+
+    steps(10)
+    tracemalloc.start()
+    try:
+        steps(20)
+        before, objects = tracemalloc.get_traced_memory()[0], len(gc.get_objects())
+        steps(10_000)
+        grown = tracemalloc.get_traced_memory()[0] - before
+        assert grown < 100_000  # 10 bytes a step
+        assert len(gc.get_objects()) - objects < 1000
+    finally:
+        tracemalloc.stop()
+
+
 def test_runs_that_are_over_leave_nothing_behind():
     g = transformer("float32")
     feeds = feeds_for(g, 16)

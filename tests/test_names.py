@@ -103,7 +103,7 @@ def test_a_name_that_is_not_there_is_answered_with_near_ones(g):
         GraphError, match=r"no node 'hiden 1' in graph 'first': did you mean 'hidden 1' or 'hidden 2'\?"
     ):
         g["hiden 1"]
-    with pytest.raises(GraphError, match=r"no node 'zzz' in graph 'first'$"):
+    with pytest.raises(GraphError, match=r"no node 'zzz' in graph 'first', which has 'image', 'hidden 1', 'hidden 2'$"):
         g["zzz"]
     for name in (5, None, ["image"], Dense(2)):
         with pytest.raises(GraphError, match="no node"):

@@ -64,6 +64,20 @@ def test_the_page_on_pictures_runs_and_names_every_option(tmp_path):
     assert {field.name for field in fields(mg.View)} == set(named)
 
 
+def test_the_page_on_saving_runs_and_goes_on_where_it_ended(tmp_path):
+    blocks = "".join(re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "saving.md").read_text("utf-8"), re.DOTALL))
+    for _ in range(2):
+        done = run(tmp_path, "-c", blocks)
+        assert done.returncode == 0, done.stderr
+        written = {path.name for path in tmp_path.iterdir()}
+        assert written == {
+            "net.safetensors",
+            "own.safetensors",
+            "run-000000025.safetensors",
+            "run-000000027.safetensors",
+        }
+
+
 @pytest.mark.parametrize("path", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)
 def test_links_lead_somewhere(path):
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):

@@ -3,6 +3,8 @@
 import contextlib
 import copy
 import gc
+import hashlib
+import multiprocessing
 import pickle
 import subprocess
 import sys
@@ -131,6 +133,52 @@ def test_promise_17_a_chain_of_100_000_nodes_takes_ten_times_as_long_as_one_of_1
     walked(1000)
     short, long = min(walked(10_000) for _ in range(2)), walked(100_000)
     assert long < 30 * short
+
+
+def tower(count):
+    """As many nodes, half of them layers of their own, the others sums with what came before."""
+    g = mg.Graph(seed=0)
+    before = node = g.input("x", 2)
+    for i in range(count // 2):
+        before, node = node, Add()(Dense(2, "tanh", name=f"h{i}")(node), before)
+    g.cost(Quadratic(), node, name="cost")
+    return g
+
+
+def told(g):
+    """What tells a graph from others: its nodes, and the cost and the gradients of a run, to the last bit."""
+    with shallow():
+        run = g.forward(x=[[0.1, -0.2]], t=[[0.3, 0.4]]).backward()
+        digest = hashlib.sha256(b"".join(run.grad(param).tobytes() for param in g.params.values()))
+        return len(g.nodes), run.cost, digest.hexdigest()
+
+
+def told_elsewhere(g):
+    """The same in another process, and the graph as it comes back from there."""
+    return told(g), g
+
+
+def travels(count):
+    g = tower(count)
+    expected = told(g)
+    assert expected[0] == count + 3
+    with shallow():
+        twin = copy.deepcopy(g)
+    assert told(twin) == expected
+    assert twin["h0"].layer.w is not g["h0"].layer.w
+    del twin
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found, back = pool.apply(told_elsewhere, (g,))
+    assert found == told(back) == expected
+
+
+def test_promise_17_a_graph_of_2_000_nodes_is_copied_and_goes_to_another_process():
+    travels(2000)
+
+
+@pytest.mark.slow
+def test_promise_17_a_graph_of_100_000_nodes_is_copied_and_goes_to_another_process():
+    travels(100_000)
 
 
 def doublings(count):

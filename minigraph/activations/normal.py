@@ -42,8 +42,12 @@ def _fit(dtype: np.dtype[Any]) -> tuple[list[Array], list[Array]]:
     k, end, degree = _FITS[dtype]
     c = 2.0 / (1.0 / k - 1.0 / (end + k))
     d = c / k - 1.0
-    s = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
-    x = (c / (s + d) - k) / math.sqrt(2.0)
+    n = degree + 1
+    angles = [math.pi * (j + 0.5) / n for j in range(n)]  # of the Chebyshev nodes s = cos t
+    x = [(c / (math.cos(t) + d) - k) / math.sqrt(2.0) for t in angles]
     g = [math.erfc(v) * math.exp(v * v) / 2.0 for v in x]
-    coefficients = np.linalg.solve(np.vander(s), g)
+    # no linear solver: its last bits depend on BLAS and on the number of its threads
+    series = [2.0 / n * math.fsum(v * math.cos(i * t) for v, t in zip(g, angles, strict=True)) for i in range(n)]
+    series[0] /= 2.0
+    coefficients = np.polynomial.chebyshev.cheb2poly(series)[::-1]
     return [np.array(v, dtype) for v in (k, c, d)], [np.array(v, dtype) for v in coefficients]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -114,7 +115,7 @@ class LeakyReLU:
     steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not is_real(self.slope) or not np.isfinite(self.slope):
+        if not is_real(self.slope) or not math.isfinite(self.slope):
             raise GraphError(f"leaky ReLU takes a finite slope, got {self.slope!r}")
         object.__setattr__(self, "slope", float(self.slope))  # numpy's own numbers would have it compute in float64
 

@@ -26,7 +26,7 @@ class ELU:
     steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not is_real(self.alpha) or not np.isfinite(self.alpha):
+        if not is_real(self.alpha) or not math.isfinite(self.alpha):
             raise GraphError(f"ELU takes a finite alpha, got {self.alpha!r}")
         object.__setattr__(self, "alpha", float(self.alpha))  # numpy's own numbers would have it compute in float64
 

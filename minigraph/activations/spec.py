@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from ..errors import GraphError, LayerError
+from ..gist import gist
 from ..param import Array
 from .plain import Identity, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
 from .smooth import ELU, GELU, SELU, GELUTanh, Mish, SiLU
@@ -46,6 +47,13 @@ class Function:
     slope: Callable[[Array], Any]
     name: str = ""
 
+    def __post_init__(self) -> None:
+        if not callable(self.f) or not callable(self.slope) or not isinstance(self.name, str):
+            raise GraphError(
+                f"an activation takes functions of an array, f and slope, and a text as its name, got {gist(self.f)}, "
+                f"{gist(self.slope)} and {gist(self.name)}"
+            )
+
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
         out = np.empty_like(z) if out is None else out
@@ -80,9 +88,10 @@ class PerNeuron:
     def __init__(self, kinds: Sequence[Activation], axis: int = -1):
         self.kinds = tuple(kinds)
         self.axis = axis
-        self.groups: list[tuple[Activation, list[int]]] = []
-        for kind in {id(kind): kind for kind in self.kinds}.values():
-            self.groups.append((kind, [j for j, other in enumerate(self.kinds) if other is kind]))
+        groups: dict[int, tuple[Activation, list[int]]] = {}
+        for j, kind in enumerate(self.kinds):
+            groups.setdefault(id(kind), (kind, []))[1].append(j)
+        self.groups = list(groups.values())
 
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
@@ -121,6 +130,9 @@ def resolve(spec: Spec, neurons: int | None = None, taker: str = "a layer", axis
     The neurons lie along `axis` of a batch, the channels of a convolution along axis 1. Raises GraphError, in the
     taker's name, for an unknown name, a function without its slope, and a list whose length isn't `neurons`.
     """
+    if isinstance(spec, PerNeuron):
+        axis = spec.axis if neurons is None else axis
+        spec = spec.kinds
     if not isinstance(spec, (list, tuple)) or _is_pair(spec):
         return _resolve_one(spec, taker, "")
     one = "neuron" if axis == -1 else "channel"
@@ -140,11 +152,14 @@ def _resolve_one(spec: Any, taker: str, where: str) -> Activation:
         return NAMED[spec]
     if _is_pair(spec):
         return Function(*spec)
-    if isinstance(spec, Activation) and not isinstance(spec, type):
+    elementwise = not isinstance(spec, PerNeuron) and not hasattr(spec, "build")  # as layers have it
+    if isinstance(spec, Activation) and not isinstance(spec, type) and elementwise:
         return spec
-    if callable(spec):
+    if callable(spec) and elementwise:
         name = getattr(spec, "__name__", spec)
         raise GraphError(f"{taker}: the activation {name!r}{where} has no derivative: give the pair (f, slope)")
-    if spec == "prelu":
+    if isinstance(spec, str) and spec == "prelu":
         raise GraphError(f"{taker} has no 'prelu'{where}: prelu trains a slope, put the layer PReLU() after this one")
-    raise GraphError(f"{taker} has no activation {spec!r}{where}: take one of {', '.join(NAMED)}, or a pair (f, slope)")
+    raise GraphError(
+        f"{taker} has no activation {gist(spec)}{where}: take one of {', '.join(NAMED)}, or a pair (f, slope)"
+    )

@@ -18,6 +18,7 @@ STEP = float(np.finfo(float).eps ** (1 / 3))  # here rounding and curvature spoi
 LADDER = STEP * 4.0 ** np.arange(3.0, -10.0, -1.0)
 SMALL = 1e-3  # of an array's root mean square: below, numbers needn't be right in relation to themselves
 UNDERFLOW = float(np.finfo(float).tiny / np.finfo(float).eps)  # below, floats lose digits
+AROUND = 64  # points near a kink at which slopes are looked at before a claim is called wrong
 PATIENCE = 8  # numbers of one array that are looked at closely before disagreement is believed at a glance
 
 
@@ -45,12 +46,14 @@ def compare(
     samples: int,
     tolerance: float,
     free: Array | None = None,
+    movable: Sequence[Array] = (),
 ) -> list[Verdict]:
     """Hold the claimed derivative of Σ weight ⊙ output() by each element of `values` against central differences.
 
     `values` is C-contiguous; it is changed for a moment and then put back. Of more than `samples` elements a random
     choice is compared one by one, the others together, along a random direction; where that disagrees, an element to
-    blame is searched by halving. Where `free` is given and false, nothing is compared.
+    blame is searched by halving. Where `free` is given and false, nothing is compared. `movable` are all arrays that
+    the output depends on, so as to look around where there are kinks.
     """
     flat, slopes = values.reshape(-1), claimed.reshape(-1)
     reach, scale = np.maximum(1.0, np.abs(flat)), SMALL * _rms(slopes)
@@ -68,17 +71,28 @@ def compare(
         return found._replace(place=place, claimed=float(slopes[i]), measured=float(found.measured / reach[i]))
 
     for i in chosen:
-        verdicts.append(one(int(i)))
+        verdicts.append(_excused(one(int(i)), (flat, [i], reach[i]), movable, output, weight, rng))
         doubts += not verdicts[-1].ok
+    tied = np.array([i for i, verdict in zip(chosen, verdicts, strict=True) if verdict.kink and verdict.ok], int)
+    if tied.size > 1:  # one by one each of them may claim the same error; together they stay tied
+        together = _together(flat, slopes, tied, reach, output, weight, tolerance)
+        together = _excused(together, (flat, tied, reach[tied]), movable, output, weight, rng)
+        verdicts.append(together._replace(kink=not together.ok))
     others = np.setdiff1d(places, chosen, assume_unique=True)
     if others.size:
-        moves = reach * rng.choice((-1.0, 1.0), flat.size)
-        verdicts.append(_together(flat, slopes, others, moves, output, weight, tolerance))
+        moves = reach * scattered(rng, flat.size)
+        together = _together(flat, slopes, others, moves, output, weight, tolerance)
+        verdicts.append(_excused(together, (flat, others, moves[others]), movable, output, weight, rng))
         if not verdicts[-1].ok:
             culprit = one(_locate(flat, slopes, others, moves, output, weight))
             if not culprit.ok:
                 verdicts[-1] = culprit
     return verdicts
+
+
+def scattered(rng: np.random.Generator, count: int) -> Array:
+    """Numbers of either sign and of different sizes around 1, so that equal slopes don't cancel along them."""
+    return rng.choice((-1.0, 1.0), count) * rng.uniform(0.5, 1.5, count)
 
 
 def along(pieces: Sequence[Piece], output: Callable[[], Array]) -> Line:
@@ -170,6 +184,37 @@ def _relative(gap: float, claimed: float, measured: float, scale: float) -> floa
     """|gap| relative to the largest of the others; infinite when any of them isn't a number."""
     error = abs(gap) / max(abs(claimed), abs(measured), scale, UNDERFLOW)
     return float(error) if np.isfinite([claimed, measured, scale, error]).all() else np.inf
+
+
+def _excused(
+    verdict: Verdict,
+    piece: Piece,
+    movable: Sequence[Array],
+    output: Callable[[], Array],
+    weight: Array,
+    rng: np.random.Generator,
+) -> Verdict:
+    """The verdict, but right if the function has kinks and slopes around here lie on both sides of the claim.
+
+    Kinks in a chain bound no slope by those to the right and to the left: where two rectifiers start to rise, one to
+    the right and one to the left, neither has to.
+    """
+    if verdict.ok or not verdict.kink:
+        return verdict
+    starts, slopes = [array.copy() for array in movable], []
+    try:
+        for _ in range(AROUND):
+            for array, start in zip(movable, starts, strict=True):
+                array[...] = start + 1e-4 * np.maximum(1.0, np.abs(start)) * rng.standard_normal(start.shape)
+            slopes.append(_slope(along([piece], output), STEP / 64, weight))
+    finally:
+        for array, start in zip(movable, starts, strict=True):
+            array[...] = start
+    claimed = verdict.claimed if verdict.place is None else verdict.claimed * float(piece[2])
+    margin = 1e-3 * float(np.ptp(slopes))
+    if min(slopes) - margin <= claimed <= max(slopes) + margin:
+        return verdict._replace(ok=True, error=0.0)
+    return verdict
 
 
 def _together(

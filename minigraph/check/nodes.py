@@ -16,8 +16,9 @@ from ..run import Run
 from ..schedule import errands
 from .differences import compare
 from .probe import Probe, free
-from .promises import backward_faults, forward_faults, unasked_faults
+from .promises import backward_faults, forward_faults, narrow_faults, unasked_faults
 from .report import Kind, Report
+from .second import second_order
 from .whole import Whole, seeds_of
 
 
@@ -30,6 +31,7 @@ def check(
     seed: int = 0,
     samples: int = 100,
     tolerance: float = 1e-6,
+    order: int = 1,
     raise_on_failure: bool = False,
     **named: ArrayLike,
 ) -> Report:
@@ -41,8 +43,13 @@ def check(
     `samples` numbers of each array are compared one by one, the rest along a random direction, and all of them along
     another at values moved off those of the run. It counts as wrong to be off by more than `tolerance`, relative to the
     number or to 1/1000 of its array's root mean square. On the way each layer is held to its contract: see
-    `minigraph.Layer`. At last the cost, or the outputs with a random error where there is no cost, is compared end to
-    end, by Params and inputs.
+    `minigraph.Layer`. If the graph computes in float32, `backward` has to say much the same there. At last the cost, or
+    the outputs with a random error where there is no cost, is compared end to end, by Params and inputs.
+
+    With `order=2`, and nothing wrong so far, second derivatives are compared, too: at points beside the run's, those of
+    C by differences of its values with those by differences of gradients. It is for what one point can't show: that
+    gradients around it are those of one function. A `backward` that keeps what it once computed, or takes a wrong
+    branch nearby, is right at the run's values and wrong next to them. It costs a few sweeps for each Param and input.
 
     Feeds are those of `graph.forward`; `seed` decides the random numbers. Returns a Report, which is true when all is
     well. Raises FeedError for feeds that don't fit, LayerError where a `forward` fails, and CheckError with the
@@ -50,18 +57,23 @@ def check(
     """
     if samples < 1 or not tolerance > 0.0:
         raise GraphError(f"check takes samples ≥ 1 and a tolerance > 0, got {samples!r} and {tolerance!r}")
+    if order not in (1, 2):
+        raise GraphError(f"check takes order=1, or order=2 to compare second derivatives, too, got {order!r}")
     twin = graph.copy("float64")
     needs = {errand.node: errand.needs for errand in errands(twin.nodes, seeds_of(twin), ())}
     frozen = {node for node in twin.nodes if node.layer.frozen}
-    for node in twin.nodes:
+    narrow = {node.id: node for node in graph.copy().nodes} if graph.dtype == np.float32 else {}
+    for node in (*twin.nodes, *narrow.values()):
         node.layer.frozen = False
     report = Report()
     with np.errstate(all="ignore"):  # NaN and Inf are found and told
         run = twin.forward(merged(feeds, named), training=training, seed=seed)
         for node in _sound(run, report):
-            _check_node(run, node, report, samples, tolerance, needs.get(node), node in frozen)
+            _check_node(run, node, report, samples, tolerance, needs.get(node), node in frozen, narrow.get(node.id))
         if not report.skipped and seeds_of(twin):
             _check_whole(run, report, tolerance)
+        if order == 2 and not report.skipped and report.ok and seeds_of(twin):
+            _check_second(run, report, tolerance)
     if raise_on_failure and not report:
         raise CheckError(str(report))
     return report
@@ -88,7 +100,14 @@ def _sound(run: Run, report: Report) -> Iterator[Node]:
 
 
 def _check_node(
-    run: Run, node: Node, report: Report, samples: int, tolerance: float, needs: tuple[bool, ...] | None, frozen: bool
+    run: Run,
+    node: Node,
+    report: Report,
+    samples: int,
+    tolerance: float,
+    needs: tuple[bool, ...] | None,
+    frozen: bool,
+    narrow: Node | None,
 ) -> None:
     """Check one node alone."""
     rng = np.random.default_rng((run.clock.seed, node.id))
@@ -103,6 +122,8 @@ def _check_node(
         for message in backward_faults(probe, error):
             report.fault("contract", node, message)
         for message in unasked_faults(probe, error, needs, frozen) if needs is not None else ():
+            report.fault("contract", node, message)
+        for message in narrow_faults(probe, narrow, error) if narrow is not None else ():
             report.fault("contract", node, message)
         wrong = _compare(probe, error, report, samples, tolerance)
         with probe.elsewhere():  # a γ that is 1, or an input that is 0, hides a wrong factor
@@ -133,7 +154,7 @@ def _compare(
         if part not in but:
             verdicts = compare(
                 values, claimed, probe.output, error.ravel(),
-                rng=probe.rng, samples=samples, tolerance=tolerance, free=places,
+                rng=probe.rng, samples=samples, tolerance=tolerance, free=places, movable=probe.movable(),
             )  # fmt: skip
             report.add("gradient", node, part, verdicts, message)
             wrong |= {part for verdict in verdicts if not verdict.ok}
@@ -161,6 +182,12 @@ def _check_whole(run: Run, report: Report, tolerance: float) -> None:
         verdicts = [(part, v if v.ok else v._replace(ok=True, kink=True)) for part, v in verdicts]
     for part, verdict in verdicts:
         report.add(kind, None, part, [verdict], message)
+
+
+def _check_second(run: Run, report: Report, tolerance: float) -> None:
+    """Check second derivatives of a graph whose first ones are right."""
+    for part, verdict in second_order(Whole(run, np.random.default_rng(run.clock.seed)), tolerance):
+        report.add("second order", None, part, [verdict], "the gradient isn't that of one function around this point")
 
 
 def _right_beside(whole: Whole, tolerance: float) -> bool:

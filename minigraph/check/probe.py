@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,17 @@ class Probe:
         self.clock = clock
         self.rng = rng
         self.open = [i for i in range(len(self.inputs)) if i not in node.constant_inputs]
+
+    def narrowed(self, node: Node) -> Probe:
+        """The same for the same node of a float32 graph."""
+        narrow = copy(self)
+        narrow.node, narrow.layer, narrow.dtype = node, node.layer, np.dtype("float32")
+        narrow.inputs = [x.astype("float32") if x.dtype.kind == "f" else x for x in self.inputs]
+        return narrow
+
+    def movable(self) -> list[Array]:
+        """All arrays that derivatives are taken by."""
+        return [*(self.inputs[i] for i in self.open), *(param.value for param in self.layer.params.values())]
 
     def record(self, m: int | None = None, clock: Clock | None = None) -> Record:
         """An empty record for this node, with the random numbers that the run drew."""

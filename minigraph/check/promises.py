@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..layer import Layer
+from ..costs import Cost
+from ..layer import Layer, Node
 from ..param import Array, Param
 from ..record import Clock
-from .probe import Answer, Probe, copies, same
+from .probe import Answer, Probe, copies, free, same
 
 
 def forward_faults(probe: Probe) -> Iterator[str]:
@@ -42,7 +43,56 @@ def backward_faults(probe: Probe, error: Array) -> Iterator[str]:
         yield f"backward writes into the error it is given, {_where(given, error)}: others may hold the same array"
     if not np.array_equal(output, kept):
         yield f"backward writes into the output of forward, {_where(output, kept)}, which others still read"
+    for name, grad in first.grad.items():
+        taking = free(probe.layer, name)
+        if taking is not None and grad[~taking].any():
+            yield f"backward gives a gradient where its Param {name} is fixed and takes no gradient: set it to 0 there"
     yield from _memory(probe, error, first)
+    if isinstance(probe.layer, Cost) and not _alike(_for_ones(probe, np.copy), _for_ones(probe, np.asarray)):
+        yield "backward gives other numbers for at.ones, the error that runs start with, than for a copy of that array"
+    if len(set(probe.node.inputs)) < len(probe.node.inputs) and not _alike(first, _as_one(probe, error)):
+        yield (
+            "backward gives other numbers when inputs that are one node's output are one array: send each input its "
+            "own error, the sweep adds them up"
+        )
+
+
+def _for_ones(probe: Probe, taken: Callable[[Array], Array]) -> Answer:
+    at = probe.record()
+    probe.forward(at, copies(probe.inputs))
+    return probe.backward(at, taken(at.ones))
+
+
+def _as_one(probe: Probe, error: Array) -> Answer:
+    """What the layer answers when it is handed a single array for inputs that come from one node, as in a run."""
+    arrays = dict(zip(probe.node.inputs, copies(probe.inputs), strict=True))
+    at = probe.record()
+    probe.forward(at, [arrays[source] for source in probe.node.inputs])
+    return probe.backward(at, error.copy())
+
+
+def narrow_faults(probe: Probe, node: Node, error: Array) -> Iterator[str]:
+    """Say if the same node in float32 sends other errors, or gives other gradients, by far more than rounding."""
+    narrow = probe.narrowed(node)
+    error = error.astype("float32")
+    inputs = [x.astype(wide.dtype) for x, wide in zip(narrow.inputs, probe.inputs, strict=True)]
+    mine, full = narrow.answer(error), probe.answer(error.astype(probe.dtype), inputs=inputs)
+    if mine.output is None or full.output is None or not _near(mine.output, full.output, 0.0):
+        return  # it draws other random numbers in float32, or has too few digits there
+    floor = 1e-3 * float(np.linalg.norm(error))
+    parts = [(f"the error for input {i}", x, full.sent[i]) for i, x in mine.sent.items()]
+    parts += [(f"the gradient of {name}", x, full.grad[name]) for name, x in mine.grad.items()]
+    for part, x, wide in parts:
+        if not _near(x, wide, floor):
+            index = np.unravel_index(int(np.argmax(np.nan_to_num(np.abs(x - wide), nan=np.inf))), x.shape)
+            yield (
+                f"backward gives other numbers in float32, in which the graph computes, than in float64: {part} at "
+                f"{tuple(map(int, index))} is {x[index]:.7g} there, {wide[index]:.7g} here"
+            )
+
+
+def _near(one: Array, two: Array, floor: float) -> bool:
+    return bool(np.linalg.norm(one - two) <= 1e-2 * float(np.linalg.norm(two)) + floor)
 
 
 def _memory(probe: Probe, error: Array, first: Answer) -> Iterator[str]:
@@ -67,16 +117,26 @@ def _memory(probe: Probe, error: Array, first: Answer) -> Iterator[str]:
         names = ", ".join(sorted(changed))
         yield f"a run changes the layer ({names}): keep it on `at`, and take over running statistics in commit(at)"
         return
+    if any(_leaves(probe, error, other_error, others, then) for then in (probe.inputs, _fewer(probe))):
+        yield (
+            "the second sweep with the same record gives other numbers than a fresh one: something left on `at` "
+            "is used again instead of computed anew"
+        )
+
+
+def _leaves(probe: Probe, error: Array, other_error: Array, others: Sequence[Array], then: Sequence[Array]) -> bool:
+    """Whether a sweep over some inputs gives other numbers after one over others with the same record."""
     clock = Clock(probe.clock.seed)
     clock.sweep = probe.clock.sweep - 1
     reused = probe.record(clock=clock)
     probe.answer(other_error, reused, others)
     clock.sweep += 1
-    if not _alike(probe.answer(error), probe.answer(error, reused)):
-        yield (
-            "the second sweep with the same record gives other numbers than a fresh one: something left on `at` "
-            "is used again instead of computed anew"
-        )
+    return not _alike(probe.answer(error, inputs=then), probe.answer(error, reused, then))
+
+
+def _fewer(probe: Probe) -> list[Array]:
+    """The inputs with constants of one example for all: fewer symbols, classes or lengths than before."""
+    return [x if i in probe.open else np.repeat(x[:1], len(x), axis=0) for i, x in enumerate(probe.inputs)]
 
 
 def unasked_faults(probe: Probe, error: Array, needs: tuple[bool, ...], frozen: bool) -> Iterator[str]:

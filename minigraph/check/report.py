@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from ..layer import Node
 from .differences import Verdict
 
-Kind: TypeAlias = Literal["gradient", "contract", "not finite", "end to end", "kink", "consequence"]
+Kind: TypeAlias = Literal["gradient", "contract", "not finite", "end to end", "second order", "kink", "consequence"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Finding:
 
     `kind` is "gradient" for a number of `backward` that central differences of the same node's `forward` contradict;
     "contract" for a promise that the layer breaks; "not finite" for a node that makes NaN or Inf of finite numbers;
-    "end to end" for a disagreement of the whole graph though each node is right by itself. These are failures. A
+    "end to end" for a disagreement of the whole graph though each node is right by itself; "second order" for second
+    derivatives along two random directions that disagree though gradients are right. These are failures. A
     "kink" is a number that may be anything between two one-sided derivatives, and is; a "consequence" is a
     disagreement end to end that goes back on failures in nodes.
     """

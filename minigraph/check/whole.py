@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 
 from ..costs import Cost
-from ..errors import LayerError, NoPathError
+from ..errors import LayerError, MinigraphError, NoPathError
 from ..graph import Graph
 from ..layer import Input, Node
 from ..param import Array, Param
 from ..record import Record
 from ..run import Run
 from ..schedule import reaches
-from .differences import Piece, Verdict, along, judge
+from .differences import Piece, Verdict, along, judge, scattered
 from .probe import called, same
 
 DIRECTIONS = 3  # through all Params together
+SWEEPS = 3  # the first backward sweep is guarded, later ones take shorter ways
 LEAVES = 32  # Params and inputs that are compared one by one, too: a choice of them when there are more
 
 
@@ -98,10 +99,9 @@ class Whole:
         The directions lead through all Params together; when `thorough`, also through single Params and inputs.
         """
         run = self.run
-        costs = any(isinstance(node.layer, Cost) for node in self.seeds)
-        errors = [weight[0] if run.single else weight for weight in self.weights]
-        source = None if costs else dict(zip(self.seeds, errors, strict=True))
-        run.backward(source)
+        source = self.source(run.single)
+        for _ in range(SWEEPS):
+            run.backward(source)
         params = run.graph.params
         grads = [self._sum_of_uses(param) for param in params.values()]
         masks = [self.masks.get(param) for param in params.values()]
@@ -117,9 +117,11 @@ class Whole:
         for name in leaves:
             if not isinstance(name, Node):
                 param = params[name]
-                yield name, self._along([param.value], [self._gradient(param)], tolerance, [self.masks.get(param)])
+                grad = self.gradient(param, run)
+                yield name, self._along([param.value], [grad], tolerance, [self.masks.get(param)])
         if inputs:
-            run.backward(source, wrt=inputs)
+            for _ in range(SWEEPS):
+                run.backward(source, wrt=inputs)
         for node in leaves:
             if isinstance(node, Node):
                 yield node.name, self._along([self.fed[node]], [run[node].error / run.m], tolerance)
@@ -129,9 +131,17 @@ class Whole:
         total: Array = sum(shares, np.zeros(param.shape))
         return total / self.run.m
 
-    def _gradient(self, param: Param) -> Array:
+    def source(self, single: bool = False) -> dict[Node, Array] | None:
+        """What a run goes backward from: its costs, or the random errors of its outputs."""
+        if any(isinstance(node.layer, Cost) for node in self.seeds):
+            return None
+        errors = [weight[0] if single else weight for weight in self.weights]
+        return dict(zip(self.seeds, errors, strict=True))
+
+    def gradient(self, param: Param, run: Run) -> Array:
+        """A Param's gradient in a run, which is 0 where no path leads to it."""
         try:
-            return np.array(self.run.grad(param))
+            return np.array(run.grad(param))
         except NoPathError:
             return np.zeros(param.shape)
 
@@ -146,7 +156,7 @@ class Whole:
         shares = []
         for array, grad, mask in zip(arrays, grads, masks, strict=True):
             flat = array.reshape(-1)
-            moves = np.maximum(1.0, np.abs(flat)) * self.rng.choice((-1.0, 1.0), flat.size)
+            moves = np.maximum(1.0, np.abs(flat)) * scattered(self.rng, flat.size)
             if mask is not None:
                 moves *= mask.reshape(-1)
             pieces.append((flat, slice(None), moves))
@@ -156,8 +166,12 @@ class Whole:
         return judge(line, self.weight, float(every.sum()), float(np.linalg.norm(every)), tolerance)
 
     def beside(self) -> Whole:
-        """The same at a point nearby, off the kinks that this one may stand on; moves the graph's Params there."""
+        """The same at a point nearby, off the kinks that this one may stand on; moves the graph's Params there.
+
+        Raises MinigraphError, with Params as they were, where a layer doesn't take the values there.
+        """
         graph, run = self.run.graph, self.run
+        kept = {param: param.value.copy() for param in graph.params.values()}
         for param in graph.params.values():
             param.value = _moved(param.value, self.rng)
         open_inputs = reaches(self.seeds) - {node.inputs[slot] for node, slot in self._constants()}
@@ -165,7 +179,12 @@ class Whole:
             node.name: _moved(x, self.rng) if node in open_inputs and node.dtype.kind == "f" else x
             for node, x in self.fed.items()
         }
-        return Whole(graph.forward(feeds, training=run.training, seed=run.clock.seed), self.rng)
+        try:
+            return Whole(graph.forward(feeds, training=run.training, seed=run.clock.seed), self.rng)
+        except MinigraphError:
+            for param, value in kept.items():
+                param.value = value
+            raise
 
     def _constants(self) -> Iterator[tuple[Node, int]]:
         return ((node, slot) for node in self.order for slot in node.constant_inputs if slot < len(node.inputs))

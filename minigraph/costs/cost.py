@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -53,14 +54,20 @@ class Cost(Layer):
             target = " and its target" if self.takes_target else ""
             raise ShapeError(f"takes {outputs}{target}, got {len(shapes)} input{'s' * (len(shapes) != 1)}")
         if shapes[n:] not in ((), ((),)):
-            raise ShapeError(f"takes one weight an example, of shape (), beside its target, got {shapes[n]}")
+            raise ShapeError(
+                f"takes one weight an example, of shape (), beside its target, got {shapes[n]}: declare them so"
+            )
         self.suit(*shapes[:n])
         return ()
 
     def suit(self, *shapes: Shape) -> None:
         """Raise ShapeError for outputs and targets that don't go together."""
         if shapes[1] != shapes[0]:
-            raise ShapeError(f"takes targets of its output's shape {shapes[0]}, got {shapes[1]}: nothing is broadcast")
+            fits = math.prod(shapes[0]) == math.prod(shapes[1])
+            remedy = f"put Reshape({shapes[1]}) before it" if fits else "declare targets of that shape"
+            raise ShapeError(
+                f"takes targets of its output's shape {shapes[0]}, got {shapes[1]}: nothing is broadcast, {remedy}"
+            )
 
     def weighed(self, at: Record, c: Array, scale: float, w: Array | None) -> Array:
         """C_x from a multiple of it: times a scale, and times the weight of each example if there is one."""
@@ -111,8 +118,9 @@ def real(taker: object, what: str, value: Any, least: float | None = None, *, ab
     numpy's own numbers would turn float32 into float64.
     """
     low = least is not None and is_real(value) and (value < least or (above and value == least))
-    if not is_real(value) or not np.isfinite(value) or low:
-        raise GraphError(f"{type(taker).__name__} takes a {what}, got {value!r}")
+    if not is_real(value) or not math.isfinite(value) or low:
+        article = "an" if what.startswith("eps") else "a"
+        raise GraphError(f"{type(taker).__name__} takes {article} {what}, got {value!r}")
     return float(value)
 
 
@@ -134,14 +142,14 @@ def like(y: Array, a: Array) -> Array:
 def fractions(y: Array, what: str = "targets") -> None:
     """Raise FeedError for values outside [0, 1]."""
     if not (y.min() >= 0.0 and y.max() <= 1.0):
-        raise FeedError(f"takes {what} from 0 to 1, got values from {y.min():g} to {y.max():g}")
+        raise FeedError(f"takes {what} from 0 to 1, got values from {y.min():g} to {y.max():g}: scale them")
 
 
 def signs(y: Array) -> None:
     """Raise FeedError for targets other than 1 and −1."""
     if not np.array_equal(np.abs(y), np.ones_like(y)):
         other = y[np.abs(y) != 1].flat[0]
-        raise FeedError(f"takes targets of 1 and -1, got {other:g}")
+        raise FeedError(f"takes targets of 1 and -1, got {other:g}: 2 y - 1 makes them of 1 and 0")
 
 
 def row_products(u: Array, v: Array, out: Array | None = None) -> Array:

@@ -29,7 +29,7 @@ class BinaryCrossEntropy(Cost):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.reduction not in ("sum", "mean"):
+        if not isinstance(self.reduction, str) or self.reduction not in ("sum", "mean"):
             raise GraphError(f"{type(self).__name__} takes the reduction 'sum' or 'mean', got {self.reduction!r}")
 
     def forward(self, at: Record, z: Array, y: Array, w: Array | None = None) -> Array:

@@ -87,7 +87,7 @@ class CosineEmbedding(Cost):
         """1 − cos or max(0, cos − margin) for each pair."""
         signs(y)
         at.uu, at.vv = vecdot(u, u) + TINY, vecdot(v, v) + TINY
-        at.length = np.sqrt(at.uu * at.vv)
+        at.length = np.sqrt(at.uu) * np.sqrt(at.vv)
         at.cos = vecdot(u, v) / at.length
         at.pairs = y > 0
         over = at.cos - self.margin
@@ -157,7 +157,9 @@ class TripletMargin(Cost):
         if self.p == 2.0:
             d = np.sqrt(vecdot(r, r))
         else:
-            d = np.add.reduce(size**self.p, axis=1) ** (1.0 / self.p)
+            top = np.maximum.reduce(size, axis=1)  # powers of shares of it neither overflow nor vanish
+            shares = size / column(np.where(top == 0.0, 1.0, top).astype(u.dtype, copy=False), r)
+            d = top * np.add.reduce(shares**self.p, axis=1) ** (1.0 / self.p)
         safe = column(np.where(d == 0.0, 1.0, d).astype(u.dtype, copy=False), r)
         if self.p == 2.0:
             return d, np.divide(r, safe, out=r)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..caller import user_line
 from ..errors import GraphError, ShapeError
 from ..layer import Layer
 from ..param import Array, Param, Shape
@@ -53,8 +54,9 @@ class Penalty(Cost):
                 name: p for name, p in there.items() if isinstance(wish, str) and fnmatchcase(name, wish)
             }
             if not found:
-                has = ", ".join(there) or "none"
-                raise GraphError(f"{kind} found no Param {wish!r} in graph {graph.name!r}: it has {has}")
+                has = ", ".join([*list(there)[:6], *["…"][: len(there) > 6]]) or "none"
+                line = user_line()
+                raise GraphError(f"{kind} found no Param {wish!r} in graph {graph.name!r}: it has {has} (at {line})")
             chosen |= found
         if self.chosen and set(chosen.values()) != set(self.chosen.values()):
             raise GraphError(f"{kind} picked other Params for a former use ({', '.join(self.chosen)}): make another")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -57,7 +58,7 @@ class SoftmaxCrossEntropy(Cost):
             raise GraphError(f"{kind} takes a whole number as ignore_index, or None, got {self.ignore_index!r}")
         if self.class_weights is not None:
             given = list(self.class_weights) if np.iterable(self.class_weights) else [None]
-            if not given or not all(is_real(c) and np.isfinite(c) and c >= 0.0 for c in given):
+            if not given or not all(is_real(c) and math.isfinite(c) and c >= 0.0 for c in given):
                 raise GraphError(f"{kind} takes class_weights of 0 or more, one a class, got {self.class_weights!r}")
             self.class_weights = tuple(float(c) for c in given)
 
@@ -197,7 +198,10 @@ def _expect_labels(labels: Array, k: int, ignored: int | None = None) -> None:
         raise FeedError(f"takes integer labels, got {labels.dtype}")
     if labels.size and np.maximum.reduce(labels.view(f"u{labels.itemsize}")) >= k:  # those below 0 become huge
         beside = "" if ignored is None else f", or {ignored}, which is ignored"
-        raise FeedError(f"takes labels from 0 to {k - 1}{beside}, got labels from {labels.min()} to {labels.max()}")
+        raise FeedError(
+            f"takes labels from 0 to {k - 1}{beside}, got labels from {labels.min()} to {labels.max()}: "
+            f"number the classes from 0, or name one to leave out, ignore_index=-1"
+        )
 
 
 def _labels_of(y: Array, row: Array) -> Array | None:
@@ -209,5 +213,7 @@ def _labels_of(y: Array, row: Array) -> Array | None:
     sums = np.add.reduce(y, axis=1)
     good = (np.minimum.reduce(y, axis=1) >= 0.0) & (np.abs(sums - 1.0) < 1e-3)
     if not good.all():
-        raise FeedError(f"takes one-hot rows, or probabilities that add up to 1, got {y[good.argmin()].tolist()}")
+        worst = y[good.argmin()]
+        got = worst.tolist() if worst.size <= 8 else f"a row from {worst.min():g} to {worst.max():g} of {worst.sum():g}"
+        raise FeedError(f"takes one-hot rows, or probabilities that add up to 1, got {got}: divide rows by their sum")
     return None

@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias, overload
 
 from ..layer import Node
+from ..naming import listed as listed
+from ..naming import quoted as quoted
 from ..param import Param
-from ..summary import one_line
 from ..wiring import Edge
 
 Kind: TypeAlias = Literal[
@@ -155,17 +156,6 @@ def _written(group: Sequence[Finding]) -> list[str]:
 
 def _count(n: int, what: str) -> str:
     return f"{n:,} {what}{'s' * (n != 1)}"
-
-
-def quoted(node: Node | str) -> str:
-    """A node's name, or a Param's, as it stands in a sentence: in quotes, on one line, not too long."""
-    return f"'{one_line(node if isinstance(node, str) else node.name)}'"
-
-
-def listed(names: Iterable[Node | str], most: int = 4) -> str:
-    """Several names in a sentence, the first few of many."""
-    several = [quoted(name) for name in names]
-    return ", ".join(several[:most]) + (f" and {len(several) - most:,} more" if len(several) > most else "")
 
 
 def percent(part: float, whole: float = 1.0) -> str:

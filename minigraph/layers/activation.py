@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -105,7 +106,7 @@ class PReLU(Layer):
     def __post_init__(self) -> None:
         if not isinstance(self.channels, bool):
             raise GraphError(f"PReLU takes channels=True or False, got {self.channels!r}: it counts them itself")
-        if is_real(self.slope) and np.isfinite(self.slope):
+        if is_real(self.slope) and math.isfinite(self.slope):
             self.slope = float(self.slope)
         elif not isinstance(self.slope, (str, Param)) and not callable(self.slope):
             raise GraphError(f"PReLU takes a finite number, or initial weights, as slope, got {self.slope!r}")

@@ -41,6 +41,7 @@ class Scale(Layer):
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples with these axes, or that broadcast with the factor."""
         if self.factor is not None:
+            self.gamma = None
             return common((shape, np.shape(self.factor)))
         self.gamma = self.param("gamma", _sizes(self.axes, shape), "ones", rng=rng, dtype=dtype)
         return shape
@@ -91,6 +92,7 @@ class Bias(Layer):
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples with these axes, or that broadcast with the offset."""
         if self.offset is not None:
+            self.beta = None
             return common((shape, np.shape(self.offset)))
         self.beta = self.param("beta", _sizes(self.axes, shape), "zeros", rng=rng, dtype=dtype)
         return shape

@@ -85,12 +85,12 @@ def _look(mask: Array, keys: int) -> Array:
     if mask.ndim > 1:
         look: Array = mask == 1
         if not (look | (mask == 0)).all():
-            raise FeedError("takes a mask of 1 (look) and 0 (don't), got other values")
+            raise FeedError("takes a mask of 1 (look) and 0 (don't), got other values: make it so, mask > 0")
         return look
     if mask.dtype.kind != "i":
         raise FeedError(f"takes integer lengths, got {mask.dtype}: declare the input so, g.input(…, (), dtype=int)")
     if mask.min() < 0 or mask.max() > keys:
-        raise FeedError(f"takes lengths from 0 to {keys}, got lengths from {mask.min()} to {mask.max()}")
+        raise FeedError(f"takes lengths from 0 to {keys}, got lengths from {mask.min()} to {mask.max()}: clip them")
     look = np.arange(keys) < mask[:, None]
     return look
 

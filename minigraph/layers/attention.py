@@ -30,8 +30,9 @@ class ScaledDotProductAttention(Layer):
 
     A fourth input says where to look: 1 for yes, 0 for no, in samples of shape (S,) or (T, S), or an integer, the
     number of keys that count. `causal` lets query t look at keys 0 … t only. What is hidden has p = 0; a query that
-    can look nowhere gets zeros (in PyTorch NaN). `dropout` is the rate of p dropped in training. Equals PyTorch's
-    `scaled_dot_product_attention`, whose boolean mask says the same. Vaswani et al. 2017, section 3.2.1.
+    can look nowhere gets zeros (in PyTorch NaN). Hidden keys and values must be finite all the same: 0 · NaN is NaN,
+    as in PyTorch. `dropout` is the rate of p dropped in training. Equals PyTorch's `scaled_dot_product_attention`,
+    whose boolean mask says the same. Vaswani et al. 2017, section 3.2.1.
     """
 
     steady: ClassVar[bool] = True

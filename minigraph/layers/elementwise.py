@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -49,7 +50,8 @@ class Log(Layer):
 
     a = ln x,   error to the input = error / x          x, a (m, *shape)
 
-    At 0, a is −inf and the slope inf, below 0 a is NaN, as in PyTorch; numpy warns of either.
+    At 0, a is −inf and the slope inf, below 0 a is NaN, as in PyTorch; numpy warns of either, and where x is so
+    near to 0 that 1 / x is larger than any float.
     """
 
     steady: ClassVar[bool] = True
@@ -98,6 +100,8 @@ class Square(Layer):
     """Square.
 
     a = x²,   error to the input = error ⊙ 2x          x, a (m, *shape)
+
+    Where x² is larger than any float, a is inf, and numpy warns of the overflow.
     """
 
     steady: ClassVar[bool] = True
@@ -169,7 +173,8 @@ class Power(Layer):
     a = x^p,   error to the input = error ⊙ p x^(p−1)          x, a (m, *shape)
 
     `exponent` is p, any finite number. With p = 0, a is 1 and the slope 0 everywhere. As in PyTorch, negative x with a
-    fractional p give NaN, and x = 0 gives inf where its exponent, p or p − 1, is negative; numpy warns of either.
+    fractional p give NaN, and x = 0 gives inf where its exponent, p or p − 1, is negative; what is larger than any
+    float is inf, too. numpy warns of all three.
     """
 
     exponent: float
@@ -177,7 +182,7 @@ class Power(Layer):
     steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not is_real(self.exponent) or not np.isfinite(self.exponent):
+        if not is_real(self.exponent) or not math.isfinite(self.exponent):
             raise GraphError(f"Power takes a finite number as exponent, got {self.exponent!r}")
         self.exponent = float(self.exponent)  # numpy's own numbers would turn float32 into float64
 

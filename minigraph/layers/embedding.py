@@ -65,7 +65,9 @@ class Embedding(Layer):
         if x.min() < 0 or x.max() >= self.size:
             wrong = np.unique(x[(x < 0) | (x >= self.size)])
             said = ", ".join(map(str, wrong[:5])) + (", …" if len(wrong) > 5 else "")
-            raise FeedError(f"takes indices from 0 to {self.size - 1}, got {said}")
+            raise FeedError(
+                f"takes indices from 0 to {self.size - 1}, got {said}: give it a larger size, or other indices"
+            )
         at.a = np.take(self.w.value, x, axis=0, out=at.a, mode="clip")
         return at.a
 

@@ -116,7 +116,7 @@ class Divide(Layer):
         a = x_1 / x_2                                  x_i (m, *shape_i) -> a (m, *shape)
         errors to the inputs = error / x_2, −error ⊙ a / x_2, summed over the axes along which the input was broadcast
 
-    Where x_2 is 0 the numbers are not finite, and numpy warns.
+    Where x_2 is 0, or the quotient larger than any float, a is infinite, and NaN for 0 / 0; numpy warns of either.
     """
 
     steady: ClassVar[bool] = True

@@ -30,7 +30,8 @@ class BatchNorm(Layer):
     `variance` alike with the unbiased variance σ² n / (n − 1). In inference these take the places of μ and σ², so that
     the error to x is γ / √(σ² + ε) error. `affine=False` leaves γ and β out. `frozen` is about Params only: a frozen
     layer goes on using the batch in training and moving its statistics. It is torch.nn.BatchNorm1d, 2d and 3d, with
-    weight = gamma, bias = beta, running_mean = mean and running_var = variance. Ioffe and Szegedy 2015.
+    weight = gamma, bias = beta, running_mean = mean and running_var = variance. Equal numbers become β; with an ε of 0,
+    NaN, here as in the other layers. Ioffe and Szegedy 2015.
     """
 
     momentum: float = 0.1
@@ -54,17 +55,16 @@ class BatchNorm(Layer):
         """Samples (c, *rest), which stay."""
         if not shape:
             raise ShapeError("takes samples (channels, …), got single numbers: put Reshape(1) before it")
-        there = getattr(self, "mean", None)
-        if there is None:
+        if getattr(self, "mean", None) is None:
             self.mean, self.variance = np.zeros(shape[:1], dtype), np.ones(shape[:1], dtype)
-        elif there.shape != shape[:1] or there.dtype != dtype:
-            raise ShapeError(
-                f"keeps running statistics of {there.size} channels in {there.dtype}, got samples of shape {shape} in "
-                f"{dtype}: use another BatchNorm here"
-            )
-        if self.affine:
-            self.gamma = self.param("gamma", shape[:1], "ones", rng=rng, dtype=dtype)
-            self.beta = self.param("beta", shape[:1], "zeros", rng=rng, dtype=dtype)
+        for there in (self.mean, self.variance):
+            if there.shape != shape[:1] or there.dtype != dtype:
+                raise ShapeError(
+                    f"keeps running statistics of {there.size} channels in {there.dtype}, got samples of shape {shape} "
+                    f"in {dtype}: use another BatchNorm here"
+                )
+        self.gamma = self.param("gamma", shape[:1], "ones", rng=rng, dtype=dtype) if self.affine else None
+        self.beta = self.param("beta", shape[:1], "zeros", rng=rng, dtype=dtype) if self.affine else None
         return shape
 
     def forward(self, at: Record, x: Array) -> Array:
@@ -135,9 +135,8 @@ class LayerNorm(Layer):
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples (…, *last), which stay."""
         last = _last(shape, self.axes)
-        if self.affine:
-            self.gamma = self.param("gamma", last, "ones", rng=rng, dtype=dtype)
-            self.beta = self.param("beta", last, "zeros", rng=rng, dtype=dtype)
+        self.gamma = self.param("gamma", last, "ones", rng=rng, dtype=dtype) if self.affine else None
+        self.beta = self.param("beta", last, "zeros", rng=rng, dtype=dtype) if self.affine else None
         return shape
 
     def forward(self, at: Record, x: Array) -> Array:
@@ -185,9 +184,8 @@ class GroupNorm(Layer):
         """Samples (c, *rest) with a multiple of `groups` as c, which stay."""
         if not shape or shape[0] % self.groups:
             raise ShapeError(f"takes samples (channels, …) with channels for {self.groups} equal groups, got {shape}")
-        if self.affine:
-            self.gamma = self.param("gamma", shape[:1], "ones", rng=rng, dtype=dtype)
-            self.beta = self.param("beta", shape[:1], "zeros", rng=rng, dtype=dtype)
+        self.gamma = self.param("gamma", shape[:1], "ones", rng=rng, dtype=dtype) if self.affine else None
+        self.beta = self.param("beta", shape[:1], "zeros", rng=rng, dtype=dtype) if self.affine else None
         return shape
 
     def forward(self, at: Record, x: Array) -> Array:
@@ -237,8 +235,7 @@ class RMSNorm(Layer):
     def build(self, shape: Shape, *, rng: np.random.Generator, dtype: np.dtype[Any]) -> Shape:
         """Samples (…, *last), which stay."""
         last = _last(shape, self.axes)
-        if self.affine:
-            self.gamma = self.param("gamma", last, "ones", rng=rng, dtype=dtype)
+        self.gamma = self.param("gamma", last, "ones", rng=rng, dtype=dtype) if self.affine else None
         return shape
 
     def forward(self, at: Record, x: Array) -> Array:

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..caller import user_line
 from ..errors import GraphError, MinigraphError
+from ..gist import gist
 from ..layer import Layer, Node
 from ..numbers import is_real
 from .affine import Bias, Scale, fixed
@@ -50,7 +52,7 @@ def _divide(a: Node, b: Any) -> Any:
         return NotImplemented
     number = _number(a, b, "/")
     if not np.all(number):
-        raise GraphError(f"node {a.name!r} / takes numbers other than 0, got {b!r}")
+        raise GraphError(f"node {a.name!r} / takes numbers other than 0, got {gist(b)} (at {user_line()})")
     return Scale(1.0 / number)(a)
 
 
@@ -63,7 +65,8 @@ def _matmul(a: Node, b: Any) -> Any:
         return MatMul()(a, b)
     if not _is_operand(b):
         return NotImplemented
-    raise GraphError(f"node {a.name!r} @ takes another node: for weights, trained or not, put Dense(…) behind it")
+    remedy = f"for weights, trained or not, put Dense(…) behind it, not {gist(b)} (at {user_line()})"
+    raise GraphError(f"node {a.name!r} @ takes another node: {remedy}")
 
 
 def _power(a: Node, b: Any) -> Any:

@@ -29,7 +29,7 @@ class Recurrent(Cell):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_flags(self, "reverse")
-        if self.returns not in self.results:
+        if not isinstance(self.returns, str) or self.returns not in self.results:
             known = ", ".join(map(repr, self.results))
             raise GraphError(f"{type(self).__name__} returns one of {known}, got {self.returns!r}")
 
@@ -115,7 +115,7 @@ def _past(lengths: Array, T: int) -> Array:
     if lengths.dtype.kind not in "iu":
         raise FeedError(f"takes integers as lengths, got {lengths.dtype}: declare them with g.input(…, (), dtype=int)")
     if lengths.min() < 1 or lengths.max() > T:
-        raise FeedError(f"takes lengths from 1 to {T}, got lengths from {lengths.min()} to {lengths.max()}")
+        raise FeedError(f"takes lengths from 1 to {T}, got lengths from {lengths.min()} to {lengths.max()}: clip them")
     past: Array = np.arange(T)[:, np.newaxis, np.newaxis] >= lengths[:, np.newaxis]
     return past
 

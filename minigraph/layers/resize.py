@@ -84,7 +84,7 @@ class Pad(Layer):
                 f"Pad takes a whole number of 0 or more as widths, or a pair (before, after) of them for each of the "
                 f"last axes, got {self.widths!r}"
             )
-        if self.mode not in ("constant", "reflect", "edge"):
+        if not isinstance(self.mode, str) or self.mode not in ("constant", "reflect", "edge"):
             raise GraphError(f"Pad takes the mode 'constant', 'reflect' or 'edge', got {self.mode!r}")
         if not is_real(self.value) or (self.value != 0 and self.mode != "constant"):
             raise GraphError(f"Pad takes a real number as value, in the mode 'constant' only, got {self.value!r}")

@@ -14,7 +14,7 @@ from ..layer import Layer
 from ..numbers import is_whole
 from ..param import Array, Shape
 from ..record import Record
-from .axes import chosen, found, said
+from .axes import MOST_AXES, chosen, found, said
 from .broadcasting import common, lifted, summed_back
 
 
@@ -103,11 +103,11 @@ class Reshape(_Reshaping, Layer):
 
     def reshaped(self, shape: Shape) -> Shape:
         """The declared shape, if samples have as many elements."""
-        try:
-            return np.empty(shape, bool).reshape(self.shape).shape
-        except ValueError:
-            size = math.prod(shape)
-            raise ShapeError(f"makes samples of shape {self.shape}, got {shape} with {size} elements") from None
+        size, known = math.prod(shape), math.prod(n for n in self.shape[:MOST_AXES] if n > 0)
+        new = tuple(size // known if n < 0 else n for n in self.shape[:MOST_AXES])
+        if len(new) == MOST_AXES or math.prod(new) != size:
+            raise ShapeError(f"makes samples of shape {self.shape}, got {shape} with {size} elements")
+        return new
 
 
 @dataclass(eq=False)

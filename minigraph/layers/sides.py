@@ -29,7 +29,7 @@ class Side(NamedTuple):
     def steps(self) -> list[tuple[int, slice, slice]]:
         """Positions in a window at which there are elements: the position, the windows that have some, the elements."""
         s, steps = self.s, []
-        for u in range(self.k):
+        for u in range(max(0, self.p - (self.windows - 1) * s), min(self.k, self.p + self.n)):
             start = u - self.p
             first, end = max(0, -(start // s)), min(self.windows, (self.n - 1 - start) // s + 1)
             if first < end:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter, is_
 from typing import Any, Protocol
@@ -101,6 +102,20 @@ class Bundle:
             param.version = now
 
 
+def clip(bundles: Sequence[Bundle], value: float | None, norm: float | None) -> None:
+    """Bound each element of the gradients by `value`, then the norm of all together by `norm`; None: don't."""
+    if value is not None:
+        for bundle in bundles:
+            np.clip(bundle.g, -value, value, out=bundle.g)
+    if norm is not None:
+        # in float64, as squares leave float32 soon, and without BLAS, whose threads change the last digits
+        gs = [bundle.g.astype(np.float64, copy=False) for bundle in bundles]
+        factor = norm / (math.hypot(*(math.sqrt(np.einsum("i,i->", g, g)) for g in gs)) + 1e-6)
+        if not factor >= 1.0:  # not a number either
+            for bundle in bundles:
+                np.multiply(bundle.g, factor, out=bundle.g)
+
+
 _VALUE = attrgetter("_value")
 
 
@@ -155,11 +170,15 @@ class Layout:
                     bundle.kept(name)[place] = array[before.places[param]]
             self.homes[param] = bundle
 
-    def state(self) -> dict[Param, tuple[int, dict[str, Array]]]:
-        """For each Param the number of its steps and copies of its arrays."""
+    def state(
+        self, of: Iterable[Param] | None = None, but: Iterable[Param] = ()
+    ) -> dict[Param, tuple[int, dict[str, Array]]]:
+        """For each Param, of some, the number of its steps and copies of its arrays."""
+        wanted = set(self.homes if of is None else of).difference(but)
         return {
             param: (home.taken, {name: array[home.places[param]].copy() for name, array in home.state.items()})
             for param, home in self.homes.items()
+            if param in wanted
         }
 
     def __reduce__(self) -> tuple[Any, ...]:

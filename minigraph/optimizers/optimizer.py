@@ -14,12 +14,13 @@ import numpy as np
 
 from ..backward import BackwardSweep
 from ..errors import GraphError, NotComputedError, StaleError
+from ..gist import gist
 from ..graph import Graph
 from ..numbers import is_real
 from ..param import Param, change
 from ..run import Run
 from ..schedules import Rate
-from .bundle import Bundle, Intake, Layout, Source
+from .bundle import Bundle, Intake, Layout, Source, clip
 
 
 @dataclass(eq=False)
@@ -141,10 +142,13 @@ class Optimizer:
     def epoch_ended(self, cost: float) -> None:
         """Tell the schedules that an epoch is over, and at what cost (of the validation examples, if there are any)."""
         self.epochs += 1
-        for lr in (self.lr, *(options.get("lr") for options in self._groups.values())):
-            observe = getattr(lr, "observe", None)
-            if observe is not None:
-                observe(cost)
+        for lr in self._observers():
+            lr.observe(cost)
+
+    def _observers(self) -> list[Any]:
+        """The schedules that remember costs."""
+        rates = (self.lr, *(options.get("lr") for options in self._groups.values()))
+        return [lr for lr in rates if getattr(lr, "observe", None) is not None]
 
     # ---- steps ----
 
@@ -176,7 +180,7 @@ class Optimizer:
         if clips:
             for _, source in ways_in:
                 source.take(1.0 / m)
-            self._clip([bundle for bundle, _ in ways_in])
+            clip([bundle for bundle, _ in ways_in], self.clip_value, self.clip_norm)
         now = change()
         for bundle, source in ways_in:
             if rules:
@@ -224,6 +228,8 @@ class Optimizer:
 
     def _intake(self, run: Run, more: bool = False) -> Intake:
         """The way from the run's gradients into bundles with just its Params, or with more that wait for a step."""
+        if not isinstance(run, Run):
+            raise GraphError(f"{type(self).__name__} takes a step by a run that went backward, got {gist(run)}")
         sweep, intake = run.trained(), self._intake_before
         if intake is None or intake.sweep() is not sweep:
             intake = self._intakes.get(sweep)
@@ -252,19 +258,26 @@ class Optimizer:
             if not self._wanted or any(_means(wanted, param, named[param]) for wanted in self._wanted)
         }
 
-    def _clip(self, bundles: list[Bundle]) -> None:
-        if self.clip_value is not None:
-            for bundle in bundles:
-                np.clip(bundle.g, -self.clip_value, self.clip_value, out=bundle.g)
-        if self.clip_norm is not None:
-            # in float64, as squares leave float32 soon
-            norms = [float(np.linalg.norm(bundle.g.astype(np.float64, copy=False))) for bundle in bundles]
-            factor = self.clip_norm / (math.hypot(*norms) + 1e-6)
-            if not factor >= 1.0:  # not a number either
-                for bundle in bundles:
-                    np.multiply(bundle.g, factor, out=bundle.g)
-
     # ---- copies ----
+
+    def state(self, graph: Graph) -> dict[str, Any]:
+        """What it remembers of its steps in a graph, and numbers that callbacks may set, as `restore` takes it."""
+        kept = [f.name for f in fields(self) if not f.init or is_real(getattr(self, f.name))]
+        return {
+            "own": {name: getattr(self, name) for name in kept},
+            "rates": [dict(vars(lr)) for lr in self._observers()],
+            "params": self._layout.state(graph.params.values()),
+            "waiting": dict(self._waiting),
+            "examples": self._examples,
+        }
+
+    def restore(self, state: Mapping[str, Any], graph: Graph) -> None:
+        """Go on from there, where nothing else is remembered of that graph."""
+        vars(self).update(state["own"])
+        for lr, kept in zip(self._observers(), state["rates"], strict=True):
+            vars(lr).update(kept)
+        self._layout = Layout({**self._layout.state(but=graph.params.values()), **state["params"]})
+        self._waiting, self._examples = dict(state["waiting"]), state["examples"]
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..costs import Cost, Penalty
@@ -30,29 +30,33 @@ NUMBERED = 120
 """Drawings of up to so many lines bear numbers unless the view says otherwise."""
 
 
-def flow_picture(run: Results, view: View, style: Style) -> Picture:
+def flow_picture(
+    run: Results, view: View, style: Style, about: str = "", marks_on: Callable[[Scene], Marks] | None = None
+) -> Picture:
     """The network with the gradients of a run's current sweep.
 
     Each line shows the root mean square, per element over the batch, of the ∂C_x/∂a that came back along it, before the
     sum at a fork: as width and color on one log scale, relative to the largest on an edge into a cost, and as a number.
     Each box shows the norm of its own use's part of ∂C/∂w, mean over the batch, and is filled by its ratio to ‖w‖. What
-    carries no gradient is grey and says why; what isn't finite is marked. Raises NotComputedError before any forward
-    sweep.
+    carries no gradient is grey and says why; what isn't finite is marked. `about` stands in the place of what the
+    drawing says of the run, and `marks_on` of the marks of what `diagnose` finds. Raises NotComputedError before any
+    forward sweep.
     """
     run.swept()
+    about = about or _about(run)
 
     def dot(scene: Scene) -> str:
         sheet, source = Sheet("gradient flow", scene, style), RunFlow(run, scene)
         everywhere = {line: source.along(line) for line in scene.whole}
         flows = {line: everywhere[line] for line in scene.lines}
         scale = _scale(run, everywhere, style)
-        marks = Marks(diagnose(run) if view.findings else (), scene)
-        header(sheet, _about(run), [flows], scale, [source], marks)
+        marks = marks_on(scene) if marks_on else Marks(diagnose(run) if view.findings else (), scene)
+        header(sheet, about, [flows], scale, [source], marks)
         draw(sheet, source, flows, scale, marks)
         return sheet.text()
 
     return picture_of(
-        run.graph, view, dot, "gradient flow", lambda scene: f"{sentence(_about(run))}. {_spoken(run)}", numbered
+        run.graph, view, dot, "gradient flow", lambda scene: f"{sentence(about)}. {_spoken(run)}", numbered
     )
 
 
@@ -235,6 +239,7 @@ QUIET = {
     "not yet": Quiet("quiet", "dotted", "· ·▸", "no gradient yet"),
     "no path": Quiet("quiet", "dashed", "– –▸", "no path for a gradient"),
     "not kept": Quiet("soft", "solid", "—▸", "a sum that was not kept"),
+    "forgotten": Quiet("soft", "solid", "—▸", "computed again, not kept"),
     "not asked": Quiet("quiet", "solid", "—▸", "not asked for: nothing trainable before"),
     "not run": Quiet("faint", "dotted", "· ·▸", "not part of this run"),
 }

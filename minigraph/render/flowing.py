@@ -96,7 +96,7 @@ class RunFlow:
 
     def _of_value(self, edges: Sequence[Edge]) -> Flow:
         """What came back for one value: the sum over its edges, once all of it is there."""
-        flows = [flow(self.run, edge) for edge in edges]
+        flows = [self._of_edge(edge) for edge in edges]
         state = _best(one.state for one in flows)
         if len(edges) == 1 or state != "computed":
             return flows[0] if len(edges) == 1 else Flow(state)
@@ -107,9 +107,29 @@ class RunFlow:
         parts = [back.edge(edge.target, edge.slot) for edge, one in there if one.state == "computed"]
         return Flow(state, rms(np.add.reduce(parts)))
 
+    def _of_edge(self, edge: Edge) -> Flow:
+        lost = self._lost(edge.target, edge.slot)
+        return flow(self.run, edge) if lost is None else Flow(lost)
+
     def state(self, box: Box) -> str:
         """The state of a box's error: the best there is among its nodes."""
-        return _best(error_state(self.run, node) if node in self.place else "not run" for node in box.nodes)
+        return _best(self._state_of(node) for node in box.nodes)
+
+    def _state_of(self, node: Node) -> str:
+        lost = self._lost(node)
+        return lost or (error_state(self.run, node) if node in self.place else "not run")
+
+    def _lost(self, node: Node, slot: int | None = None) -> str | None:
+        """How it stands with an error that a run asked for but doesn't keep; None where it keeps what it computed."""
+        run = self.run
+        if node not in self.place or not run.swept().records[node].forgotten or run.backward_done < 0:
+            return None
+        if slot in node.constant_inputs:
+            return None
+        back = run.swept_back()
+        if node not in back.place or (slot is not None and not back.errands[node].needs[slot]):
+            return "not asked" if node in back.reach else "no path"
+        return "forgotten" if back.place[node] < run.backward_done else "not yet"
 
     def cost(self, box: Box) -> float | None:
         """C of a cost that is computed."""
@@ -143,7 +163,8 @@ class RunFlow:
         return self._known[box]
 
     def _is_forward(self, node: Node) -> bool:
-        return node in self.place and self.place[node] < self.run.forward_done
+        there = node in self.place and self.place[node] < self.run.forward_done
+        return there and not self.run.swept().records[node].forgotten
 
     def _is_back(self, node: Node) -> bool:
         return self._is_forward(node) and error_state(self.run, node) == "computed"
@@ -249,7 +270,7 @@ def _by_value(line: Line, scene: Scene) -> list[list[Edge]]:
 
 def _best(states: Iterable[str]) -> str:
     there = set(states)
-    order = ("computed", "not kept", "not yet", "not asked", "no path", "not run")
+    order = ("computed", "not kept", "forgotten", "not yet", "not asked", "no path", "not run")
     return next(state for state in order if state in there)
 
 

@@ -13,7 +13,12 @@ from .style import Style
 class Marks:
     """Which findings are marked on which box and line of a scene: those of its nodes, and where a trend begins."""
 
-    def __init__(self, findings: Iterable[Finding], scene: Scene):
+    def __init__(
+        self, findings: Iterable[Finding], scene: Scene, meaning: str = "found by run.diagnose()", fact: str = ""
+    ):
+        self.meaning = meaning
+        self.fact = fact
+        """What marked boxes say besides."""
         self.boxes: dict[Box, list[Finding]] = {}
         self.lines: dict[Line, list[Finding]] = {}
         drawn = set(scene.boxes)
@@ -36,6 +41,8 @@ class Marks:
                 text = f"{kind} ({where} of {nodes})" if nodes > 1 else kind
                 alarm = style.say(f"⚠ {text}", color=style.alarm, bold=True)
                 said.append(alarm if level == "alarm" else style.say(f"note: {text}", color=style.soft))
+        if said and self.fact:
+            said.append(style.say(self.fact, color=style.alarm))
         return said
 
     def text(self, findings: Iterable[Finding]) -> str:
@@ -47,4 +54,4 @@ class Marks:
         found = [finding for there in (*self.boxes.values(), *self.lines.values()) for finding in there]
         if not any(finding.level == "alarm" for finding in found):
             return []
-        return [("⚠", style.alarm, "found by run.diagnose()")]
+        return [("⚠", style.alarm, self.meaning)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..caller import user_frame
 from ..errors import GraphWarning, LayoutTimeout, RenderError
+from ..summary import one_line
 from .engine import PATIENCE, encode, render
 from .svg import accessible, page
 from .tikz import document, tikz
@@ -82,7 +83,7 @@ class Picture:
         self, include: Container[str] | None = None, exclude: Container[str] | None = None
     ) -> dict[str, str]:
         """What a notebook shows: the SVG, as HTML held to the width of the page; or the reason why there is none."""
-        bundle = {"text/plain": f"{self.title}: {self.description}"}
+        bundle = {"text/plain": f"{one_line(self.title)}: {self.description}"}
         try:
             bundle["image/svg+xml"] = svg = self.svg()
             bundle["text/html"] = svg.partition("?>\n")[2]
