@@ -95,9 +95,17 @@ class Assembly(Wiring):
 
         New Params are drawn from the generator. None draws none: the layer has to have its Params.
         """
+        before, state = layer.params, dict(vars(layer))
         try:
             self._check_kinds(layer, inputs)
             shape = layer.build(*(node.shape for node in inputs), rng=rng, dtype=self.dtype)
+            if before and not set(before.values()) <= set(layer.params.values()):
+                vars(layer).clear()
+                vars(layer).update(state)
+                raise LayerError(
+                    f"made new Params in the place of its {', '.join(before)[:80]}: build is called for each use, and "
+                    "creates Params once, as in: if not self.ws: …"
+                )
         except MinigraphError as fault:
             raise type(fault)(f"{said} {fault} (added at {line})") from None
         except Exception as fault:

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,13 @@ from .numbers import is_real, is_whole
 from .optimizers import Optimizer
 from .param import Array
 from .record import whole
-from .saving.files import File, sweep, write
-from .saving.store import WIRING, reading, text_of
+from .saving.files import WIRING, File, sweep, write
+from .saving.store import reading
 from .saving.values import Reader, Writer
-from .saving.wiring import described, same
+from .saving.wiring import described
 from .stopping import Best
 from .tally import check_attributes
-from .terms import terms
+from .terms import difference, terms
 from .trainer import Trainer
 
 TRAINING = "training"
@@ -56,7 +57,7 @@ class Checkpoints:
                 raise GraphError(f"fit takes a positive whole number as {name}, got {count!r}")
         if len(trainer.ours) < len(trainer.optimizers):
             raise GraphError("checkpoints take minigraph's optimizers: this one has step(run) alone")
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self._family = f"{self.path.stem}-{self.path.suffix}"
         self._look()
         self.every = every
@@ -73,6 +74,10 @@ class Checkpoints:
         folder = self.path.parent
         if self.path.is_dir():
             raise GraphError(f"checkpoint is a path like 'runs/digits.safetensors', got the folder {str(self.path)!r}")
+        family, number = re.fullmatch(r"(.*?)(-[0-9]{9,})?", self.path.stem, re.DOTALL).groups()  # type: ignore[union-attr]
+        if number and self.path.is_file():
+            name = f"{family}{self.path.suffix}"
+            raise GraphError(f"{str(self.path)!r} is a checkpoint: give the name without the number, {name!r}")
         if not folder.is_dir():
             raise GraphError(f"there is no folder {str(folder)!r} to put checkpoints into: make it first")
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -96,7 +101,10 @@ class Checkpoints:
         sweep(self.path.parent, self._family)
         if newest is None:
             return False
-        file = File(newest)
+        try:
+            file = File(newest)
+        except FileError as fault:
+            raise FileError(f"{fault}; moved away, it leaves the one before to go on from") from None
         over = reading(file, lambda: self._resume(file))
         self._remove_oldest()
         return over
@@ -109,14 +117,14 @@ class Checkpoints:
     def write(self, over: bool) -> None:
         """Write a checkpoint, then remove the oldest; raises OSError where the disk says no, and keeps those there."""
         wiring, state, writer = self._encoded(over)
-        texts = {key: json.dumps(text, separators=(",", ":")) for key, text in ((WIRING, wiring), (TRAINING, state))}
+        texts = {WIRING: wiring, TRAINING: state}
         write(self._file(self.trainer.learned), writer.tensors, texts, self._family)
         self._remove_oldest()
 
     def _remove_oldest(self) -> None:
         there = self._files()
         for number in sorted(there)[: -self.keep]:
-            os.unlink(there[number])
+            there[number].unlink(missing_ok=True)
 
     def _file(self, learned: int) -> Path:
         return self.path.with_name(f"{self.path.stem}-{learned:09d}{self.path.suffix}")
@@ -141,15 +149,18 @@ class Checkpoints:
         """Take over all that a checkpoint holds, once it is all understood."""
         if TRAINING not in file.metadata:
             raise FileError("it has no training in it: g.save(…) wrote it, not fit(…)")
-        graph, training, found = self.trainer.graph, text_of(file, TRAINING), text_of(file)
+        graph, training, found = self.trainer.graph, file.text(TRAINING), file.text(WIRING)
         for name in dict.fromkeys((*self._settings, *training["settings"])):
             before, now = (told.get(name, "nothing") for told in (training["settings"], self._settings))
             if before != now:
-                raise FileError(f"it is of a training with {name}={before}, this one has {name}={now}")
+                raise FileError(
+                    f"it is of a training with {name}={before}, this one has {name}={now}: give the same, or another "
+                    "name for checkpoints"
+                )
         wiring, writer = described(graph)
-        difference = same(json.loads(json.dumps(wiring)), found)
-        if difference:
-            raise FileError(f"it is of another graph: {difference}")
+        apart = difference(json.loads(json.dumps(wiring)), found)
+        if apart:
+            raise FileError(f"it is of another graph: {apart}")
         values = [file[tensor] for tensor, _ in found["params"]]
         for param, value in zip(writer.given, values, strict=True):
             _fits(value, param.value, param.name)
@@ -193,7 +204,7 @@ class Checkpoints:
         for thing, names in several:
             steps += [partial(setattr, thing, name, getattr(thing, name)) for name in names]
         for ours in self.trainer.ours:
-            for thing in (ours, *ours._observers()):
+            for thing in (ours, *ours.schedules().values()):
                 steps += [vars(thing).clear, partial(vars(thing).update, dict(vars(thing)))]
         steps.append(partial(setattr, graph.rng.bit_generator, "state", graph.rng.bit_generator.state))
         return steps + [partial(setattr, param, "value", param.value.copy()) for param in graph.params.values()]
@@ -225,9 +236,15 @@ class Checkpoints:
 
 def _check_optimizer(ours: Optimizer, kept: Any, now: Mapping[str, Any]) -> None:
     own = kept["own"]
-    _is(own.keys() == now["own"].keys() and _count(own["taken"]) and _count(own["epochs"]), "numbers of steps")
-    check_attributes(ours, own)
-    for lr, attributes in zip(ours._observers(), kept["rates"], strict=True):
+    _is(_count(own["taken"]) and _count(own["epochs"]), "numbers of steps")
+    for name, value in own.items():
+        _is(name in now["own"] or name in ours.given or _is_new(ours, name), f"attributes of {type(ours).__name__}")
+        _is(name not in ours.given or is_real(value), f"number {name}")
+    check_attributes(ours, {name: value for name, value in own.items() if name not in ours.given})
+    for name, lr in ours.schedules().items():
+        attributes = kept["rates"].get(name, {})
+        known = vars(lr).keys() | {part.name for part in fields(lr)} if is_dataclass(lr) else vars(lr).keys()
+        _is(attributes.keys() <= known or _is_own(lr), f"attributes of {type(lr).__name__}")
         check_attributes(lr, attributes)
     for param, (taken, arrays) in kept["params"].items():
         _is(_count(taken) and all(isinstance(name, str) for name in arrays), f"steps of {param.name}")
@@ -237,6 +254,15 @@ def _check_optimizer(ours: Optimizer, kept: Any, now: Mapping[str, Any]) -> None
         known = group is None or (isinstance(group, str) and group in (ours.groups or {}))
         _is(known and "sum" in kept["params"][param][1], f"gradient of {param.name}")
     _is(_count(kept["examples"]) and (kept["examples"] > 0) == bool(kept["waiting"]), "number of examples")
+
+
+def _is_new(ours: Optimizer, name: Any) -> bool:
+    """Whether an optimizer of one's own may have taken to such an attribute: nothing else goes by that name."""
+    return _is_own(ours) and isinstance(name, str) and name.isidentifier() and not hasattr(ours, name)
+
+
+def _is_own(thing: object) -> bool:
+    return not type(thing).__module__.startswith(f"{__package__}.")
 
 
 def _check_generator(rng: np.random.Generator, state: Any) -> None:

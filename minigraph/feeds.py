@@ -68,7 +68,8 @@ def _described(value: Any, array: Array) -> str:
 def _as_numbers(value: Any, array: Array, word: str) -> str:
     """How such an array may become numbers."""
     if word == "integers":
-        return ": labels and indices are integers, array.astype(int)"
+        one_hot = array.ndim > 1 and array.dtype.kind == "f" and array.size and (array.sum(axis=-1) == 1).all()
+        return f": labels and indices are integers, array.{'argmax(axis=-1)' if one_hot else 'astype(int)'}"
     if array.dtype.kind == "c":
         return ": feed array.real and array.imag, or abs(array)"
     if array.dtype.kind in "mM":

@@ -25,11 +25,11 @@ def register(thing: Any = None, *, name: str | None = None) -> Any:
 
     `g.save` writes the name, and `mg.load` takes what is registered under it then: a file never makes Python import
     or run anything. Classes are dataclasses, as they are made anew from their fields. The name is the class's or the
-    function's own unless given. Registering something of the same name in the same module takes the other's place, as
-    when a notebook's cell runs again. Raises GraphError for a name that is taken, for what has none, and for what is
-    neither a class nor a function.
+    function's own unless given. Registering a class or a function of the same name in the same module, or another
+    lambda there, takes the other's place, as when a notebook's cell runs again. Raises GraphError for a name that is
+    taken, for what has none, and for what is neither a class nor a function.
     """
-    if thing is None:
+    if thing is None and name is not None:
         return lambda thing: register(thing, name=name)
     known = getattr(thing, "__name__", None) if name is None else name
     if not callable(thing) or not isinstance(known, str):
@@ -37,7 +37,7 @@ def register(thing: Any = None, *, name: str | None = None) -> Any:
     if name is None and not known.isidentifier():
         raise GraphError(f"mg.register takes a name for what has none: mg.register({known}, name='…')")
     there = _registered.get(known)
-    if there is not None and there is not thing and (name is not None or _home(there) != _home(thing)):
+    if there is not None and there is not thing and _home(there) != _home(thing):
         raise GraphError(f"{known!r} is registered already, for {there!r}: choose another, mg.register(…, name='…')")
     _registered[known] = thing
     return thing

@@ -148,6 +148,7 @@ class Results:
         """
         if not isinstance(param, Param):
             hint = f", as in run.grad(layer.{next(iter(param.params), 'w')})" if isinstance(param, Layer) else ""
+            hint = f", as in run.grad(g.params[{param!r}])" if isinstance(param, str) else hint
             raise GraphError(f"run.grad takes a Param{hint}, got {param!r}")
         if per not in (None, "use", "example"):
             raise GraphError(f"per is 'use' or 'example', got {per!r}")

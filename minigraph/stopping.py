@@ -73,6 +73,8 @@ class Best:
 
     def state(self) -> dict[str, Any]:
         """The best so far, as `go_on` takes it."""
+        if self.cuts != self.graph.cuts:
+            self._begin()
         return {"value": self.value, "since": self.since, "kept": dict(self.kept), "statistics": dict(self.statistics)}
 
     def go_on(self, state: dict[str, Any]) -> None:

@@ -24,13 +24,14 @@ def terms(trainer: Trainer, best: Best | None) -> dict[str, str]:
     options: dict[str, str] = {}
     for place, ours in enumerate(trainer.ours):
         prefix = f"optimizer {place + 1}" if len(trainer.ours) > 1 else "optimizer"
-        options |= {f"{prefix}.{name}": _words(value, names) for name, value in _fields(ours).items()}
+        options |= {f"{prefix}.{name}": _words(value, names) for name, value in ours.given.items()}
     return {
         "format": FORMAT,
         "batch_size": repr(rows and rows.size),
         "examples": repr(rows and rows.n),
         "steps": repr(None if isinstance(trainer.batches, Rows) else trainer.batches.steps),
         "accumulate": repr(trainer.accumulate),
+        "validation": "none" if trainer.validation is None else "some",
         "seed": _words(trainer.seed, names),
         "metrics": ", ".join(name for name, _, _ in trainer.tally.specs) or "none",
         "stopping": _words(best and best.stopping, names),
@@ -61,3 +62,24 @@ def _words(value: Any, names: Mapping[Param, str]) -> str:
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return repr(value)
     return getattr(value, "__qualname__", type(value).__name__)
+
+
+def difference(one: Any, other: Any) -> str | None:
+    """What the wirings of two graphs differ in, in words; None where they compute the same from the same weights."""
+    for key in ("dtype", "objects"):
+        if one[key] != other[key]:
+            return f"its {key} {'is' if key == 'dtype' else 'are'} another"
+    if len(one["nodes"]) != len(other["nodes"]):
+        return f"it has {len(other['nodes'])} nodes, this one {len(one['nodes'])}"
+    for a, b in zip(one["nodes"], other["nodes"], strict=True):
+        mine, its = one["layers"][a["layer"]], other["layers"][b["layer"]]
+        sides = [(key, a[key], b[key]) for key in ("name", "shape", "dtype", "inputs", "id", "layer")]
+        sides.append(("kind of layer", mine["kind"], its["kind"]))
+        for key in ("fields", "params"):
+            names = dict.fromkeys((*mine[key], *its[key]))
+            sides += [(name, mine[key].get(name), its[key].get(name)) for name in names]
+        sides.append(("list of Params", mine.get("chosen"), its.get("chosen")))
+        for key, here, there in sides:
+            if here != there:
+                return f"the {key} of node {a['name']!r} is {there} there, {here} here"
+    return None

@@ -14,7 +14,7 @@ from .data import Rows, gather
 from .errors import GraphError
 from .feeds import merged
 from .graph import Graph
-from .history import History, Score
+from .history import COLUMNS, History, Score
 from .inference import Inference
 from .numbers import is_whole
 from .param import Array
@@ -87,6 +87,8 @@ def fit(
         flag(value, name)
     if not isinstance(stopping, EarlyStopping | None):
         raise GraphError(f"fit takes mg.EarlyStopping(…) as stopping, got {stopping!r}")
+    if stopping is not None and stopping.watch.startswith("validation_") and validation is None:
+        raise GraphError(f"EarlyStopping watches {stopping.watch!r}: give validation=…, or EarlyStopping(watch='cost')")
     if not isinstance(history, History | None):
         raise GraphError(f"fit goes on with a History that it returned before, got {history!r}")
     if checkpoint is None and (every is not None or resume):
@@ -95,6 +97,9 @@ def fit(
         graph, data, optimizer, batch_size, validation, metrics, accumulate, steps, watch, seed, watch_nonfinite
     )
     history = History() if history is None else history
+    columns = [*COLUMNS, *(name for name, _, _ in trainer.tally.specs)]
+    if stopping is not None and stopping.watch.removeprefix("validation_") not in columns:
+        raise GraphError(f"EarlyStopping watches {stopping.watch!r}, but no column is called so: {', '.join(columns)}")
     best = None if stopping is None else Best(graph, stopping)
     kept = None
     if checkpoint is not None:
@@ -128,6 +133,10 @@ def fit(
                 bar.set_postfix_str(_words(epoch.score, epoch.validation))
                 answers = [callback(epoch) for callback in called]
                 over = over or any(answer is True for answer in answers)
+                if over and best is not None:
+                    interrupts.busy = True
+                    best.restore()  # what ended so stays ended, and its file holds the best
+                    interrupts.over()
                 if kept is not None:
                     kept.write(over)
         interrupts.busy = True  # until the handler that was in charge is so again

@@ -156,7 +156,12 @@ def disturbed(rng, tree, raw, path=None):
 def parsed(data):
     n = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + n])
-    return header, {key: json.loads(text) for key, text in header.get("__metadata__", {}).items() if text[:1] == "{"}, n
+    texts = header.get("__metadata__", {})
+    trees = {key: json.loads(text) for key, text in texts.items() if text[:1] == "{"}
+    for key, tree in trees.items():
+        if tree.pop("crc32", None):  # who changes a file on purpose leaves its checksums out
+            texts[key] = json.dumps(tree)
+    return header, trees, n
 
 
 def split(data):
@@ -195,6 +200,9 @@ def reheaded(rng, data):
         header[a], header[b] = header[b], header[a]
     for _ in range(rng.choice([0, 1, 2]) if way < 4 else 1):
         disturbed(rng, header, raw)
+    if rng.randrange(8) == 0 and "minigraph" in metadata:
+        seal = rng.choice([{}, [], 1, {"text": 0, "arrays": {}}, {"text": [], "arrays": 3}])
+        metadata = {**metadata, "minigraph": json.dumps({**json.loads(metadata["minigraph"]), "crc32": seal})}
     if rng.randrange(4) == 0:
         metadata = rng.choice([{}, None, [], {"minigraph": 3}, {"minigraph": "null"}, {"minigraph": "[]"}, metadata])
     return joined(text_of({"__metadata__": metadata, **header}, raw), payload)
@@ -248,7 +256,7 @@ def damaged(data, seed, number):
     way = number % 10
     has_texts = "minigraph" in parsed(data)[1]
     if way < 2:
-        return rng.choice(BYTES)(rng, data)
+        return rng.choice(BYTES)(rng, data if way else joined(*split(data)[::2]))
     if way < 4 or not has_texts:
         return reheaded(rng, data)
     if way < 5:

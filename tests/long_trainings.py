@@ -116,7 +116,10 @@ def outcome(g, history, optimizers, path=None):
     if path is not None and written(path):
         file = File(newest(path))
         found["arrays"] = told({name: file[name] for name in file.shapes})
-        found["texts"] = [file.metadata[WIRING], re.sub(r'\["seconds",[^]]*\]', "", file.metadata[TRAINING])]
+        found["texts"] = [
+            file.metadata[WIRING],
+            re.sub(r'\["seconds",[^]]*\]|,"crc32":.*', "", file.metadata[TRAINING]),
+        ]
     return json.loads(json.dumps(found))
 
 

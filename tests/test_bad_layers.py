@@ -160,7 +160,7 @@ GRADIENTS = {
     "a gradient of float32": graded(
         lambda e: e[0].astype("f4"), f"{GRADED} an array of shape (3,) float32", "at.dtype"
     ),
-    "a gradient that is a number": graded(lambda e: e.sum(), f"{GRADED} np.float64(", "give the array itself"),
+    "a gradient that is a number": graded(lambda e: e.sum(), GRADED, "give the array itself"),
     "a gradient for a stranger": told(
         back(base=Scale, backward=stray), "set at.grad for a Param that is no attribute of the layer", "keep it as one"
     ),

@@ -291,3 +291,18 @@ def test_promise_04_a_layer_that_mixes_examples_says_so():
     close(run.grad(w), slopes(lambda: g.forward(x=X, t=T).cost, w.value))
     with pytest.raises(GraphError, match="Custom 'custom' mixes examples"):
         run.grad(w, per="example")
+
+
+def test_promise_15_a_build_that_makes_params_anew_is_stopped_and_the_trained_ones_stay():
+    class Anew(Scale):
+        def build(self, shape, *, rng, dtype):
+            self.ws = [self.param(f"w{i}", shape, "normal", rng=rng, dtype=dtype) for i in range(2)]
+            return shape
+
+    g, layer = mg.Graph(seed=0), Anew()
+    x = g.input("x", 3)
+    g.add(layer, x)
+    before = list(layer.ws)
+    with pytest.raises(LayerError, match=r"made new Params in the place of its ws\.0, ws\.1: build is called for each"):
+        g.add(layer, x)
+    assert all(one is other for one, other in zip(layer.ws, before, strict=True))

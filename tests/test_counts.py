@@ -77,6 +77,8 @@ LIMITS = {
     "lstm": (lstm, 458, 6300, 8000),
 }
 """The most that a step may cost, with room for versions: Python's differ by a tenth in bytecodes, numpy's in bytes."""
+OLDER = (66, 1800, 700) if np.__version__ < "2" else (0, 0, 0)
+"""So much more with numpy 1, where softmax with cross-entropy is called rather than bound, and scalars take room."""
 
 SETTLED = 10
 """After so many steps all is allocated, bound and prepared."""
@@ -157,7 +159,8 @@ def allocated(step):
 
 @pytest.mark.parametrize("what", LIMITS)
 def test_a_step_costs_no_more_than_it_did(what):
-    make, most_calls, most_bytecodes, most_bytes = LIMITS[what]
+    make, *limits = LIMITS[what]
+    most_calls, most_bytecodes, most_bytes = (most + more for most, more in zip(limits, OLDER, strict=True))
     step = steady(make)
     calls, bytecodes = counted(step)
     found = {"calls": calls, "bytecodes": bytecodes, "bytes": allocated(step)}

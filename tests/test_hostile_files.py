@@ -46,6 +46,20 @@ def fuzzed(folder, count, processes):
     return total
 
 
+def test_a_file_with_any_bit_of_its_arrays_or_texts_turned_is_refused(tmp_path):
+    g = rich_graphs.GRAPHS["images"]()
+    path = g.save(tmp_path / "net")
+    data, rng = path.read_bytes(), np.random.default_rng(0)
+    begin = 8 + int.from_bytes(data[:8], "little")
+    texts = data.index(b'"minigraph":') + 20
+    for place in [*rng.integers(begin, len(data), 60), *rng.integers(texts, texts + 1000, 20)]:
+        turned = bytearray(data)
+        turned[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(turned)
+        with pytest.raises(FileError, match="damaged, by its checksum" if place >= begin else "net"):
+            mg.load(path)
+
+
 def test_some_damaged_files_are_refused_or_make_sound_graphs(tmp_path):
     total = fuzzed(tmp_path, 150, 1)
     assert total["refused"] > 75

@@ -163,7 +163,7 @@ def test_params_stand_only_where_a_layer_has_them(path):
                 header["extra"] = {"dtype": "F64", "shape": [12], "data_offsets": [len(payload), len(payload) + 96]}
                 return payload + np.ones(12).tobytes()
 
-            says(edited(path, change, arrays), f"{kind} has (no Param '{name}'|other Params)")
+            says(edited(path, change, arrays), f"{kind} has (no Param '{name}'|other Params)|made new Params")
 
 
 def test_a_layer_of_ours_has_no_params_within_its_options(path):

@@ -94,6 +94,20 @@ def test_without_strict_names_may_differ_and_are_told():
     normed().load_weights({name: array.astype("float32") for name, array in weights(g).items()})  # nothing is lost
 
 
+def test_numbers_beyond_the_dtype_are_refused():
+    g = normed(dtype="float32")
+    with pytest.raises(FileError, match=r"'dense\.b' .* has numbers beyond the largest of float32"):
+        g.load_weights({"dense.b": np.full(4, 1e300)}, strict=False)
+    g.load_weights({"dense.b": np.full(4, np.inf)}, strict=False)  # as it was given
+
+
+def test_names_of_which_none_fits_are_refused_without_strict_too():
+    with pytest.raises(FileError, match=r"has none of the names of graph 'sequential', which takes 'dense\.w'"):
+        normed().load_weights({"0.weight": np.ones(3)}, strict=False)
+    with pytest.raises(mg.errors.GraphError, match="strict is True or False"):
+        normed().load_weights({}, strict="no")
+
+
 def test_an_interrupt_in_the_middle_leaves_all_as_it_was():
     g = normed()
     found, before = weights(normed(seed=1)), held(g)

@@ -418,4 +418,4 @@ def test_steps_after_the_first_allocate_nothing():
     sgd.step(run)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak - before < 1024
+    assert peak - before < (1024 if np.__version__ >= "2" else 2048)

@@ -77,10 +77,12 @@ def test_early_stopping_refuses_what_makes_no_sense():
         with pytest.raises(GraphError, match="EarlyStopping takes"):
             mg.EarlyStopping(**options)
     data = {"x": X, "t": T}
-    with pytest.raises(GraphError, match="'validation_cost' was not measured"):
+    with pytest.raises(
+        GraphError, match=r"watches 'validation_cost': give validation=…, or EarlyStopping\(watch='cost'"
+    ):
         mg.fit(net(), data, epochs=2, batch_size=5, optimizer=mg.SGD(0.1), stopping=mg.EarlyStopping(), **QUIET)
     stopping = mg.EarlyStopping(watch="f1")
-    with pytest.raises(GraphError, match="no column 'f1'"):
+    with pytest.raises(GraphError, match="watches 'f1', but no column is called so: epoch, cost"):
         mg.fit(net(), data, epochs=2, batch_size=5, optimizer=mg.SGD(0.1), stopping=stopping, **QUIET)
 
 

@@ -129,7 +129,8 @@ class GradientHistory(GradientSteps):
         What is cost, delta, mean_delta, edge (from a node to a target's input `slot`), use (a node's part of ∂C/∂w, by
         its layer's name for the Param), grad, weight or update (of a Param). The state says why there is no value.
         """
-        path, rows = Path(path), self.table()
+        path = Path(path)
+        rows = [[_written(part) for part in row] for row in self.table()]
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("step", "what", "node", "target", "slot", "param", "value", "state"))
@@ -219,3 +220,8 @@ class GradientHistory(GradientSteps):
 def _state(sizes: Sizes, param: int, kind: str) -> str:
     """What to show of a Param: why it got no gradient also where that is why it didn't move."""
     return sizes.update_state if kind == "update" and sizes.update[param] != 0.0 else sizes.grad_states[param]
+
+
+def _written(part: Any) -> Any:
+    """A part of a line; the character NUL, which programs refuse to read, by its escape."""
+    return part.replace("\0", r"\0") if isinstance(part, str) else part

@@ -50,6 +50,8 @@ class Optimizer:
     """How many epochs are over."""
 
     def __post_init__(self) -> None:
+        self.given: dict[str, Any] = {option.name: getattr(self, option.name) for option in fields(self) if option.init}
+        """The options as they were given."""
         self._layout = Layout()
         self._intakes: WeakKeyDictionary[BackwardSweep, Intake] = WeakKeyDictionary()
         self._intake_before: Intake | None = None
@@ -142,13 +144,18 @@ class Optimizer:
     def epoch_ended(self, cost: float) -> None:
         """Tell the schedules that an epoch is over, and at what cost (of the validation examples, if there are any)."""
         self.epochs += 1
-        for lr in self._observers():
-            lr.observe(cost)
+        for lr in self.schedules().values():
+            if hasattr(lr, "observe"):
+                lr.observe(cost)
 
-    def _observers(self) -> list[Any]:
-        """The schedules that remember costs."""
-        rates = (self.lr, *(options.get("lr") for options in self._groups.values()))
-        return [lr for lr in rates if getattr(lr, "observe", None) is not None]
+    def schedules(self) -> dict[str, Any]:
+        """The schedules that are objects, and may remember something: of all Params, "lr", and of groups."""
+        rates = {"lr": self.lr, **{f"lr of {group}": options.get("lr") for group, options in self._groups.items()}}
+        return {
+            name: lr
+            for name, lr in rates.items()
+            if callable(lr) and not hasattr(lr, "__code__") and hasattr(lr, "__dict__")
+        }
 
     # ---- steps ----
 
@@ -261,11 +268,12 @@ class Optimizer:
     # ---- copies ----
 
     def state(self, graph: Graph) -> dict[str, Any]:
-        """What it remembers of its steps in a graph, and numbers that callbacks may set, as `restore` takes it."""
-        kept = [f.name for f in fields(self) if not f.init or is_real(getattr(self, f.name))]
+        """What it remembers of its steps in a graph, as `restore` takes it: also numbers that callbacks set."""
+        options = {name for name in self.given if not is_real(getattr(self, name))}
+        names = dict.fromkeys((*(kept.name for kept in fields(self)), *vars(self)))
         return {
-            "own": {name: getattr(self, name) for name in kept},
-            "rates": [dict(vars(lr)) for lr in self._observers()],
+            "own": {name: getattr(self, name) for name in names if name not in options | _OWN},
+            "rates": {name: dict(vars(lr)) for name, lr in self.schedules().items()},
             "params": self._layout.state(graph.params.values()),
             "waiting": dict(self._waiting),
             "examples": self._examples,
@@ -274,8 +282,8 @@ class Optimizer:
     def restore(self, state: Mapping[str, Any], graph: Graph) -> None:
         """Go on from there, where nothing else is remembered of that graph."""
         vars(self).update(state["own"])
-        for lr, kept in zip(self._observers(), state["rates"], strict=True):
-            vars(lr).update(kept)
+        for name, lr in self.schedules().items():
+            vars(lr).update(state["rates"].get(name, {}))
         self._layout = Layout({**self._layout.state(but=graph.params.values()), **state["params"]})
         self._waiting, self._examples = dict(state["waiting"]), state["examples"]
 
@@ -290,3 +298,7 @@ class Optimizer:
 
 def _means(wanted: str | Param, param: Param, name: str) -> bool:
     return wanted is param or (isinstance(wanted, str) and (wanted == name or fnmatchcase(name, wanted)))
+
+
+_OWN = {"given", "_layout", "_intakes", "_intake_before", "_waiting", "_examples", "_groups", "_wanted"}
+"""Attributes that aren't kept as they are."""

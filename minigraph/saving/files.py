@@ -10,6 +10,7 @@ import re
 import secrets
 import sys
 import weakref
+import zlib
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -40,25 +41,36 @@ KINDS: dict[str, np.dtype[Any]] = {
 MOST = 100_000_000
 """So many bytes of a header are read by the format's programs."""
 
+SEAL = "crc32"
+"""The key of checksums in the texts of a file."""
+
+WIRING = "minigraph"
+"""The key of the wiring in a file's metadata."""
+
 MOST_AXES = 64
 """More no array of numpy has."""
 
 
 def write(
-    path: str | Path, tensors: Mapping[str, Array], metadata: Mapping[str, str], family: str | None = None
+    path: str | Path, tensors: Mapping[str, Array], texts: Mapping[str, Mapping[str, Any]], family: str | None = None
 ) -> Path:
-    """Write arrays and texts into a file, and return its path: whatever happens, the old file or the new one is there.
+    """Write arrays and, as JSON with checksums, texts into a file, and return its path.
 
-    The bytes go into a temporary file beside it, to the disk, and then into its place. The file keeps its permissions;
-    where the path is a symbolic link, what it points to is replaced. The temporary file goes by the name of a `family`
-    of files, if one is given. Raises OSError where the disk says no.
+    Whatever happens, the old file or the new one is there. The bytes go into a temporary file beside it, to the disk,
+    and then into its place. The file keeps its permissions; where the path is a symbolic link, what it points to is
+    replaced. The temporary file goes by the name of a `family` of files, if one is given. Raises OSError where the disk
+    says no.
     """
     path = Path(path)
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "There is a folder", str(path))
-    rows = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
-    data = serialized(rows, dict(metadata))
+    rows = {
+        name: np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
+        for name, array in tensors.items()
+    }
+    sums = {name: zlib.crc32(row.reshape(-1).view(np.uint8).data) for name, row in rows.items()}
+    data = serialized(rows, {key: _sealed(text, sums if key == WIRING else {}) for key, text in texts.items()})
     if int.from_bytes(data[:8], "little") > MOST:
         raise FileError(
             f"{str(path)!r} can't be written: names and wiring take more than the {MOST:,} bytes of a header"
@@ -124,21 +136,26 @@ class File:
             self.path.stat()  # raises FileNotFoundError, with the path
             raise FileError(f"{str(path)!r} is no file")
         handle = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        weakref.finalize(self, os.close, handle)
+        close = weakref.finalize(self, os.close, handle)
         # not mapped into memory, where a file that is cut off meanwhile ends the process
         self._file = os.fdopen(handle, "rb", closefd=False)
         self.metadata: dict[str, str] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.dtypes: dict[str, np.dtype[Any]] = {}
         self._places: dict[str, int] = {}
+        self._sums: dict[str, int] = {}
         try:
             self._read_header(os.fstat(handle).st_size)
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as fault:
+            close()
             raise FileError(f"{str(path)!r} is no whole safetensors file: {short(str(fault))}") from None
 
     def _read_header(self, size: int) -> None:
         """Read names, shapes and dtypes; raises ValueError where they don't go with the file's size."""
-        length = int.from_bytes(self._file.read(8), "little")
+        begin = self._file.read(8)
+        length = int.from_bytes(begin, "little")
+        if begin[:2] == b"PK":
+            raise ValueError("it is a zip file: of .npz, g.load_weights takes dict(numpy.load(path))")
         if length > min(MOST, size - 8):
             raise ValueError(f"it has {size:,} bytes, its header would have {length:,}")
         text = self._file.read(length).decode()
@@ -172,9 +189,31 @@ class File:
         raw = array.reshape(-1).view(np.uint8)
         if self._file.readinto(raw.data) < array.nbytes:
             raise FileError("it became shorter while it was read")
+        if name in self._sums and self._sums[name] != zlib.crc32(raw.data):
+            raise FileError(f"array {name!r:.80} was damaged, by its checksum")
         if array.dtype == bool and (raw > 1).any():
             raise FileError(f"it has something else than true and false in {name!r:.80}")
         return array if sys.byteorder == "little" else array.byteswap(inplace=True)
+
+    def text(self, key: str) -> Any:
+        """A text of the file's metadata, as the JSON that it is; raises FileError where there is none."""
+        if key not in self.metadata:
+            raise FileError(f"it has no {key!r} in its metadata: weights alone go into a graph, g.load_weights(path)")
+        found = json.loads(self.metadata[key], parse_constant=_no_number)
+        seal = found.pop(SEAL, None) if isinstance(found, dict) else None
+        if seal is not None:
+            if seal["text"] != zlib.crc32(_dumped(found)):
+                raise FileError(f"its text {key!r} was damaged, by its checksum")
+            self._sums |= seal["arrays"]
+        return found
+
+
+def _sealed(text: Mapping[str, Any], sums: Mapping[str, int]) -> str:
+    return _dumped({**text, SEAL: {"text": zlib.crc32(_dumped(text)), "arrays": sums}}).decode()
+
+
+def _dumped(text: Any) -> bytes:
+    return json.dumps(text, separators=(",", ":")).encode()
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

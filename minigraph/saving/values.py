@@ -4,63 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from .. import activations, costs, initializers, layers, schedules
 from ..activations import PerNeuron
 from ..errors import FileError, GraphError
 from ..layer import Layer
 from ..param import Array, Param, Transposed
-from ..registry import found, name_of
-
-
-@cache
-def built_in() -> dict[str, Any]:
-    """The classes and functions that files may name, by name: just these, and those that are registered."""
-    kinds: dict[str, Any] = {}
-    for module in (layers, costs):
-        kinds.update((name, getattr(module, name)) for name in module.__all__ if name not in _BASES)
-    for prefix, module in (("activations", activations), ("schedules", schedules)):
-        classes = {name: thing for name, thing in vars(module).items() if isinstance(thing, type)}
-        kinds.update((f"{prefix}.{name}", thing) for name, thing in classes.items() if is_dataclass(thing))
-    kinds["initializers.Scaled"] = initializers.Scaled
-    kinds.update((f"initializers.{name}", f) for name, f in initializers.NAMED.items() if not is_dataclass(f))
-    ufuncs = [
-        f for f in vars(np).values() if isinstance(f, np.ufunc) and f.nin == f.nout == 1 and _FLOATS & set(f.types)
-    ]
-    kinds.update((f"numpy.{f.__name__}", f) for f in ufuncs)
-    return kinds
-
-
-_FLOATS = {"d->d", "d->?"}
-_BASES = {"Cell", "Cost", "Layer", "Neurons", "Penalty", "Recurrent", "Split"}
-"""What is no layer that could compute."""
-
-
-@cache
-def _names() -> dict[Any, str]:
-    return {thing: name for name, thing in built_in().items()}
-
-
-def kind_of(thing: Any, what: str) -> str:
-    """The name that a file gives to a class or a function; raises GraphError, which says how to register it."""
-    name = _names().get(thing) or name_of(thing)
-    if name is None:
-        own = getattr(thing, "__name__", "it")
-        call = f"mg.register({own})" if own.isidentifier() else "mg.register(function, name='…')"
-        raise GraphError(f"{what} can't be saved before {own} is registered, by which name files know it: {call}")
-    return name
-
-
-def named(name: Any, what: str) -> Any:
-    """What a file means by a name; raises FileError, which says how to register it."""
-    thing = built_in().get(name) or found(name) if isinstance(name, str) else None
-    if thing is None:
-        raise FileError(f"{what} {name!r} is not known here: register it before loading, mg.register({name})")
-    return thing
+from .kinds import kind_of, named
 
 
 class Writer:
@@ -78,16 +30,16 @@ class Writer:
         self.owners: list[Layer] = []
         """The layers, in the order of `layers`."""
         self._names = names
+        self._counts: dict[str, int] = {}
         self._places: dict[Any, int] = {}
         self._alive: list[Any] = []
 
     def tensor(self, name: str, array: Array) -> str:
         """Put an array into the file, under that name or one that is free and like it."""
         free = name = name.encode("utf-8", "backslashreplace").decode()
-        count = 0
         while free in self.tensors or free == "__metadata__":
-            count += 1
-            free = f"{name}_{count}"
+            self._counts[name] = self._counts.get(name, 0) + 1
+            free = f"{name}_{self._counts[name]}"
         self.tensors[free] = array
         return free
 
@@ -120,21 +72,21 @@ class Writer:
         match value:
             case None | bool() | str():
                 return value
-            case np.bool_() | np.number():
+            case np.bool_() | np.number() if not isinstance(value.item(), np.generic):
                 return self.value(value.item(), name)
             case int():
                 return int(value)
             case float():
                 return float(value) if math.isfinite(value) else {"float": repr(value)}
-            case list():
+            case list() if type(value) is list:
                 return [self.value(part, name) for part in value]
-            case tuple():
+            case tuple() if type(value) is tuple:
                 return {"tuple": [self.value(part, name) for part in value]}
-            case dict():
-                return {"dict": [[self.value(k, name), self.value(v, _under(name, k))] for k, v in value.items()]}
+            case dict() if type(value) is dict:
+                return {"dict": [[self.value(k, name), self.value(v, self._under(name, k))] for k, v in value.items()]}
             case slice():
                 return {"slice": [self.value(part, name) for part in (value.start, value.stop, value.step)]}
-            case np.ndarray() if value.dtype.kind in "fiub":
+            case np.ndarray() if type(value) in (np.ndarray, np.memmap) and value.dtype.kind in "fiub":
                 return {"array": self.tensor(name, value)}
             case Param():
                 return {"param": self.param(value)}
@@ -152,6 +104,11 @@ class Writer:
             return {"function": kind_of(value, name)}
         raise GraphError(f"{name} can't be saved: a file holds numbers, texts, arrays and lists of them, got {value!r}")
 
+    def _under(self, name: str, key: Any) -> str:
+        """What arrays go by that stand under a key."""
+        inner = key if isinstance(key, str) else self._names.get(key, key.name) if isinstance(key, Param) else ""
+        return f"{name}.{inner}".rstrip(".")
+
     def _object(self, value: Any, name: str) -> int:
         """Two neurons with one activation object have one again."""
         if id(value) not in self._places:
@@ -164,12 +121,6 @@ class Writer:
     def _fields(self, thing: Any, name: str) -> dict[str, Any]:
         given = [field.name for field in fields(thing) if field.init]
         return {field: self.value(getattr(thing, field), f"{name}.{field}") for field in given}
-
-
-def _under(name: str, key: Any) -> str:
-    """What arrays go by that stand under a key."""
-    inner = key if isinstance(key, str) else key.name if isinstance(key, Param) else ""
-    return f"{name}.{inner}".rstrip(".")
 
 
 class Reader:

@@ -13,8 +13,9 @@ from ..errors import FileError
 from ..graph import Graph
 from ..layer import Layer
 from ..param import Array, Param
-from .files import File
-from .store import WIRING, reading, text_of
+from ..record import flag
+from .files import WIRING, File
+from .store import reading
 
 
 class Loaded(NamedTuple):
@@ -52,6 +53,7 @@ def places(graph: Graph) -> dict[str, Param | Statistic]:
 
 def load_weights(graph: Graph, source: str | Path | Mapping[str, ArrayLike], strict: bool = True) -> Loaded:
     """Put weights into a graph's Params, as `Graph.load_weights` says."""
+    flag(strict, "strict")
     there = places(graph)
     if isinstance(source, Mapping):
         what, given = "the mapping", dict[str, Any](source)
@@ -67,6 +69,8 @@ def load_weights(graph: Graph, source: str | Path | Mapping[str, ArrayLike], str
             f"{what} doesn't fit graph {graph.name!r}: it {' and '.join(filter(None, (lacks, extra)))}; "
             "strict=False passes over both"
         )
+    if there and len(missing) == len(there):
+        raise FileError(f"{what} has none of the names of graph {graph.name!r}, which takes {_listed(missing)}")
     taken = {name: _fitting(name, place, given[name], what, strict) for name, place in there.items() if name in given}
     before = {name: place.value.copy() for name, place in there.items() if name in taken}
     try:
@@ -81,7 +85,7 @@ def _weights_in(file: File) -> dict[str, Array]:
     """All arrays of a file or, of one with a wiring, those that are weights."""
     if WIRING not in file.metadata:
         return {name: file[name] for name in file.shapes}
-    wiring = text_of(file)
+    wiring = file.text(WIRING)
     names = [tensor for tensor, _ in wiring["params"]]
     for layer in wiring["layers"]:
         names.extend(layer["statistics"].values())
@@ -105,8 +109,10 @@ def _fitting(name: str, place: Param | Statistic, value: Any, what: str, strict:
             f"{name!r} is of {there.dtype}, {what} has it in {array.dtype}: strict=False rounds it, "
             f"mg.load(…).copy('float32') a whole graph"
         )
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         taken = array.astype(there.dtype)
+        if (np.isfinite(taken) != np.isfinite(array)).any():
+            raise FileError(f"{name!r} of {what} has numbers beyond the largest of {there.dtype}")
         if array.dtype.kind != there.dtype.kind and (taken.astype(array.dtype) != array).any():
             raise FileError(f"{name!r} is of {there.dtype}, which would round what {what} has in {array.dtype}")
     return taken
@@ -122,4 +128,4 @@ def _put(there: Mapping[str, Param | Statistic], values: Mapping[str, Array]) ->
 
 
 def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(f"{name!r:.50}" for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return ", ".join(f"{name!r:.50}" for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

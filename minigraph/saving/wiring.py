@@ -18,7 +18,8 @@ from ..numbers import is_whole
 from ..param import Array, Param
 from ..record import whole
 from .files import MOST_AXES
-from .values import Reader, Writer, built_in
+from .kinds import built_in, built_in_of
+from .values import Reader, Writer
 
 VERSION = 1
 """Grows when files of one version can't be read by the programs of the version before."""
@@ -106,10 +107,24 @@ def _rehearse(graph: Graph, found: dict[str, Any], writer: Writer, own: set[type
             ) from None
     twin = built(json.loads(json.dumps(found)), _Held(writer.tensors))
     for node in nodes:
-        lost = vars(node.layer).keys() - vars(twin[node.name].layer).keys()
-        lost = {name for name in lost if not isinstance(getattr(type(node.layer), name, None), cached_property)}
-        if lost:
-            raise _unfit(node, f"its {', '.join(sorted(lost))} would be lost: make it a field of the dataclass")
+        there = vars(twin[node.name].layer)
+        for name, value in vars(node.layer).items():
+            cached = isinstance(getattr(type(node.layer), name, None), cached_property)
+            if not cached and (name not in there or not _alike(value, there[name])):
+                raise _unfit(node, f"its {name} would be lost: make it a field of the dataclass, or a statistic")
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values are equal, as far as they are numbers, texts, arrays, or lists and dicts of these."""
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.shape == other.shape and one.dtype == other.dtype and one.tobytes() == other.tobytes()
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, (bool, int, float, str, np.generic, type(None))):
+        return bool(one == other) or (one != one and other != other)
+    return type(one) is type(other)
 
 
 def _unfit(node: Node, why: str) -> GraphError:
@@ -205,7 +220,9 @@ def _put(graph: Graph, row: Any, layer: Layer) -> None:
         raise FileError(f"{said} has inputs, or another shape than {shape}")
     if dtype is None or (dtype != graph.dtype and not isinstance(layer, Input)):
         raise FileError(f"{said} is of {row['dtype']!r:.20} in a graph of {graph.dtype}")
-    if len(shape) >= MOST_AXES or graph.built(layer, inputs, said, line) != shape:
+    # layers of ours draw nothing; what others draw for Params in a list or the like is replaced
+    rng = None if built_in_of(type(layer)) else np.random.default_rng(0)
+    if len(shape) >= MOST_AXES or graph.built(layer, inputs, said, line, rng) != shape:
         raise FileError(f"{said} hasn't the shape {shape!s:.80} that the file says")
     graph._next_id = _count(row["id"])
     graph.append(layer, name, inputs, shape, dtype, tuple(map(_text, row["block"])), line)
@@ -279,21 +296,3 @@ def _index(value: Any, there: list[Any]) -> int:
     if place >= len(there):
         raise FileError(f"it refers to number {value} of {len(there)}")
     return place
-
-
-def same(one: Any, other: Any) -> str | None:
-    """What the wirings of two graphs differ in, in words; None where they compute the same from the same weights."""
-    for key in ("dtype", "objects"):
-        if one[key] != other[key]:
-            return f"its {key} {'is' if key == 'dtype' else 'are'} another"
-    if len(one["nodes"]) != len(other["nodes"]):
-        return f"it has {len(one['nodes'])} nodes, not {len(other['nodes'])}"
-    for a, b in zip(one["nodes"], other["nodes"], strict=True):
-        for key in ("name", "shape", "dtype", "inputs", "id", "layer"):
-            if a[key] != b[key]:
-                return f"the {key} of node {a['name']!r} is {a[key]}, not {b[key]}"
-        mine, its = one["layers"][a["layer"]], other["layers"][b["layer"]]
-        for key in ("kind", "fields", "params"):
-            if mine[key] != its[key]:
-                return f"the layer of node {a['name']!r} has other {key}: {mine[key]}, not {its[key]}"
-    return None
