@@ -151,11 +151,8 @@ class Optimizer:
     def schedules(self) -> dict[str, Any]:
         """The schedules that are objects, and may remember something: of all Params, "lr", and of groups."""
         rates = {"lr": self.lr, **{f"lr of {group}": options.get("lr") for group, options in self._groups.items()}}
-        return {
-            name: lr
-            for name, lr in rates.items()
-            if callable(lr) and not hasattr(lr, "__code__") and hasattr(lr, "__dict__")
-        }
+        found = {name: lr for name, lr in rates.items() if callable(lr)}
+        return {name: lr for name, lr in found.items() if hasattr(lr, "__dict__") and not hasattr(lr, "__code__")}
 
     # ---- steps ----
 
@@ -272,7 +269,7 @@ class Optimizer:
         options = {name for name in self.given if not is_real(getattr(self, name))}
         names = dict.fromkeys((*(kept.name for kept in fields(self)), *vars(self)))
         return {
-            "own": {name: getattr(self, name) for name in names if name not in options | _OWN},
+            "own": {name: getattr(self, name) for name in names if name not in options | _NOT_KEPT},
             "rates": {name: dict(vars(lr)) for name, lr in self.schedules().items()},
             "params": self._layout.state(graph.params.values()),
             "waiting": dict(self._waiting),
@@ -300,5 +297,4 @@ def _means(wanted: str | Param, param: Param, name: str) -> bool:
     return wanted is param or (isinstance(wanted, str) and (wanted == name or fnmatchcase(name, wanted)))
 
 
-_OWN = {"given", "_layout", "_intakes", "_intake_before", "_waiting", "_examples", "_groups", "_wanted"}
-"""Attributes that aren't kept as they are."""
+_NOT_KEPT = {"given", "_layout", "_intakes", "_intake_before", "_waiting", "_examples", "_groups", "_wanted"}
