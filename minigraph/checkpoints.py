@@ -23,7 +23,7 @@ from .numbers import is_real, is_whole
 from .optimizers import Optimizer
 from .param import Array
 from .record import whole
-from .saving.files import WIRING, File, sweep, write
+from .saving.files import WIRING, File, remove_leftovers, write
 from .saving.store import reading
 from .saving.values import Reader, Writer
 from .saving.wiring import described
@@ -74,8 +74,8 @@ class Checkpoints:
         folder = self.path.parent
         if self.path.is_dir():
             raise GraphError(f"checkpoint is a path like 'runs/digits.safetensors', got the folder {str(self.path)!r}")
-        family, number = re.fullmatch(r"(.*?)(-[0-9]{9,})?", self.path.stem, re.DOTALL).groups()  # type: ignore[union-attr]
-        if number and self.path.is_file():
+        family = re.sub(r"-[0-9]{9,}\Z", "", self.path.stem)
+        if family != self.path.stem and self.path.is_file():
             name = f"{family}{self.path.suffix}"
             raise GraphError(f"{str(self.path)!r} is a checkpoint: give the name without the number, {name!r}")
         if not folder.is_dir():
@@ -98,7 +98,7 @@ class Checkpoints:
                 f"there are checkpoints of an earlier training, {str(newest)!r} the newest: resume=True goes on from "
                 "it; to begin anew, move them away"
             )
-        sweep(self.path.parent, self._family)
+        remove_leftovers(self.path.parent, self._family)
         if newest is None:
             return False
         try:
@@ -172,7 +172,7 @@ class Checkpoints:
                 _fits(statistics[-1][2], np.asarray(getattr(layer, name)), name)
         if found["seed"] is not None:
             whole(found["seed"], "graph")
-        _is(whole(found["entropy"], "graph") >= 0 and _count(found["runs"]), "number of runs")
+        _is(whole(found["entropy"], "graph") >= 0 and _is_count(found["runs"]), "number of runs")
         _check_generator(graph.rng, found["generator"])
         state = Reader(file, writer.given, writer.owners).value(training["state"])
         self._check(state)
@@ -212,8 +212,8 @@ class Checkpoints:
     def _check(self, state: Any) -> None:
         """Raise FileError for a state of something that could be no state of this training."""
         trainer, kept = self.trainer, state["trainer"]
-        _is(all(_count(kept[name]) for name in ("done", "position", "learned")), "numbers of batches")
-        _is(len(kept["noise"]) == 2 and all(map(_count, kept["noise"])), "seed of a run")
+        _is(all(_is_count(kept[name]) for name in ("done", "position", "learned")), "numbers of batches")
+        _is(len(kept["noise"]) == 2 and all(map(_is_count, kept["noise"])), "seed of a run")
         _check_generator(trainer.rng, kept["shuffle"])
         batches = len(trainer.batches) if isinstance(trainer.batches, Rows) else trainer.batches.steps
         _is(kept["done"] <= len(state["history"]) and kept["position"] <= (batches or math.inf), "position")
@@ -224,7 +224,7 @@ class Checkpoints:
         best = state["best"]
         _is((best is None) == (self.best is None), "best epoch")
         if best is not None:
-            _is(is_real(best["value"]) and _count(best["since"]), "best epoch")
+            _is(is_real(best["value"]) and _is_count(best["since"]), "best epoch")
             for param, value in best["kept"].items():
                 _fits(value, param.value, param.name)
             for layer, arrays in best["statistics"].items():
@@ -236,7 +236,7 @@ class Checkpoints:
 
 def _check_optimizer(ours: Optimizer, kept: Any, now: Mapping[str, Any]) -> None:
     own = kept["own"]
-    _is(_count(own["taken"]) and _count(own["epochs"]), "numbers of steps")
+    _is(_is_count(own["taken"]) and _is_count(own["epochs"]), "numbers of steps")
     for name, value in own.items():
         _is(name in now["own"] or name in ours.given or _is_new(ours, name), f"attributes of {type(ours).__name__}")
         _is(name not in ours.given or is_real(value), f"number {name}")
@@ -247,13 +247,13 @@ def _check_optimizer(ours: Optimizer, kept: Any, now: Mapping[str, Any]) -> None
         _is(attributes.keys() <= known or _is_own(lr), f"attributes of {type(lr).__name__}")
         check_attributes(lr, attributes)
     for param, (taken, arrays) in kept["params"].items():
-        _is(_count(taken) and all(isinstance(name, str) for name in arrays), f"steps of {param.name}")
+        _is(_is_count(taken) and all(isinstance(name, str) for name in arrays), f"steps of {param.name}")
         for array in arrays.values():
             _fits(array, param.value.reshape(-1), param.name)
     for param, group in kept["waiting"].items():
         known = group is None or (isinstance(group, str) and group in (ours.groups or {}))
         _is(known and "sum" in kept["params"][param][1], f"gradient of {param.name}")
-    _is(_count(kept["examples"]) and (kept["examples"] > 0) == bool(kept["waiting"]), "number of examples")
+    _is(_is_count(kept["examples"]) and (kept["examples"] > 0) == bool(kept["waiting"]), "number of examples")
 
 
 def _is_new(ours: Optimizer, name: Any) -> bool:
@@ -275,7 +275,7 @@ def _fits(value: Any, there: Array, name: str) -> None:
     _is(fine, f"array of {name}, which takes {there.dtype} of shape {there.shape}")
 
 
-def _count(value: Any) -> bool:
+def _is_count(value: Any) -> bool:
     return is_whole(value) and 0 <= value < 2**63
 
 

@@ -169,7 +169,10 @@ class Trainer:
             self.costs, self.tally = costs, Tally(costs, self.specs)
 
     def epoch(self) -> Epoch:
-        """Train on every batch once, or on those that are left of a checkpoint's epoch, then validate."""
+        """Train on every batch once, or on those that are left of a checkpoint's epoch, then validate.
+
+        Interrupts are put off when it returns, until what belongs to the end of an epoch is done and says `over`.
+        """
         began = time.perf_counter()
         self._look()
         if self._resumed:

@@ -1,8 +1,16 @@
-"""A machine without Graphviz, or with one that does as it is told."""
+"""A machine without Graphviz, or with one that does as it is told; numbers of many digits."""
 
+import decimal
 import sys
 
 import pytest
+
+
+@pytest.fixture
+def digits():
+    """Decimals of 60 digits, as large and as small as they come."""
+    with decimal.localcontext(decimal.Context(prec=60, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)):
+        yield
 
 
 @pytest.fixture

@@ -847,3 +847,25 @@ def test_numbers_of_numpy_and_whole_numbers_are_numbers():
     train(other, Adam(1.0, betas=(0.5, 0.0), weight_decay=1.0, clip_norm=3.0))
     same(values(one), values(other))
     assert {value.dtype.name for value in values(one)} == {"float32"}
+
+
+def test_any_object_that_observes_hears_of_the_cost():
+    class Slotted:
+        __slots__ = ("seen",)
+
+        def __call__(self, n):
+            return 0.1
+
+        def observe(self, cost):
+            self.seen = cost
+
+    def constant(n):
+        return 0.1
+
+    heard = []
+    constant.observe = heard.append
+    slotted = SGD(Slotted())
+    for optimizer in (slotted, SGD(constant)):
+        optimizer.epoch_ended(2.5)
+    assert slotted.lr.seen == 2.5
+    assert heard == [2.5]

@@ -3,7 +3,6 @@
 What is exact is computed to 60 digits with `decimal`, by formulas of its own.
 """
 
-import decimal
 from decimal import Decimal
 
 import numpy as np
@@ -13,14 +12,9 @@ import minigraph as mg
 from minigraph.activations import ELU, NAMED, LeakyReLU
 from minigraph.layers import Activation, Divide, Log, LogSoftmax, Max, MaxPool2D, Power, PReLU, Softmax, Square
 
+pytestmark = pytest.mark.usefixtures("digits")
 in_both_precisions = pytest.mark.parametrize("dtype", ["float32", "float64"])
 SIZES = (1e4, 1e3, 745.0, 709.0, 104.0, 88.0, 20.0, 3.0, 0.5, 1e-8, 1e-30, 0.0)
-
-
-@pytest.fixture(autouse=True)
-def digits():
-    with decimal.localcontext(decimal.Context(prec=60, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)):
-        yield
 
 
 def edges(dtype):

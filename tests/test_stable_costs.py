@@ -3,7 +3,6 @@
 What is exact is computed to 60 digits with `decimal`, by formulas of its own.
 """
 
-import decimal
 from decimal import Decimal
 
 import numpy as np
@@ -31,13 +30,8 @@ from minigraph.costs import (
 )
 from minigraph.layers import Dense
 
+pytestmark = pytest.mark.usefixtures("digits")
 in_both_precisions = pytest.mark.parametrize("dtype", ["float32", "float64"])
-
-
-@pytest.fixture(autouse=True)
-def digits():
-    with decimal.localcontext(decimal.Context(prec=60, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)):
-        yield
 
 
 def edges(dtype):

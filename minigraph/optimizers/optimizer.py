@@ -144,15 +144,17 @@ class Optimizer:
     def epoch_ended(self, cost: float) -> None:
         """Tell the schedules that an epoch is over, and at what cost (of the validation examples, if there are any)."""
         self.epochs += 1
-        for lr in self.schedules().values():
+        for lr in self._rates().values():
             if hasattr(lr, "observe"):
                 lr.observe(cost)
 
+    def _rates(self) -> dict[str, Any]:
+        return {"lr": self.lr, **{f"lr of {group}": options.get("lr") for group, options in self._groups.items()}}
+
     def schedules(self) -> dict[str, Any]:
-        """The schedules that are objects, and may remember something: of all Params, "lr", and of groups."""
-        rates = {"lr": self.lr, **{f"lr of {group}": options.get("lr") for group, options in self._groups.items()}}
-        found = {name: lr for name, lr in rates.items() if callable(lr)}
-        return {name: lr for name, lr in found.items() if hasattr(lr, "__dict__") and not hasattr(lr, "__code__")}
+        """The schedules that are objects with attributes, and may remember something."""
+        rates = self._rates().items()
+        return {name: lr for name, lr in rates if hasattr(lr, "__dict__") and not hasattr(lr, "__code__")}
 
     # ---- steps ----
 
@@ -266,10 +268,11 @@ class Optimizer:
 
     def state(self, graph: Graph) -> dict[str, Any]:
         """What it remembers of its steps in a graph, as `restore` takes it: also numbers that callbacks set."""
-        options = {name for name in self.given if not is_real(getattr(self, name))}
+        aside = {"given", "_layout", "_intakes", "_intake_before", "_waiting", "_examples", "_groups", "_wanted"}
+        aside |= {name for name in self.given if not is_real(getattr(self, name))}
         names = dict.fromkeys((*(kept.name for kept in fields(self)), *vars(self)))
         return {
-            "own": {name: getattr(self, name) for name in names if name not in options | _NOT_KEPT},
+            "own": {name: getattr(self, name) for name in names if name not in aside},
             "rates": {name: dict(vars(lr)) for name, lr in self.schedules().items()},
             "params": self._layout.state(graph.params.values()),
             "waiting": dict(self._waiting),
@@ -295,6 +298,3 @@ class Optimizer:
 
 def _means(wanted: str | Param, param: Param, name: str) -> bool:
     return wanted is param or (isinstance(wanted, str) and (wanted == name or fnmatchcase(name, wanted)))
-
-
-_NOT_KEPT = {"given", "_layout", "_intakes", "_intake_before", "_waiting", "_examples", "_groups", "_wanted"}

@@ -20,6 +20,7 @@ import numpy as np
 from safetensors.numpy import save as serialized
 
 from ..errors import FileError
+from ..layers.axes import MOST_AXES
 from ..param import Array
 
 KINDS: dict[str, np.dtype[Any]] = {
@@ -46,9 +47,6 @@ SEAL = "crc32"
 
 WIRING = "minigraph"
 """The key of the wiring in a file's metadata."""
-
-MOST_AXES = 64
-"""More no array of numpy has."""
 
 
 def write(
@@ -100,7 +98,7 @@ def _temporary(name: str, token: str) -> str:
     return f".{name}.{token}.part"
 
 
-def sweep(folder: Path, family: str) -> None:
+def remove_leftovers(folder: Path, family: str) -> None:
     """Remove temporary files of a family, left there by processes that were killed while they wrote."""
     before, after = _temporary(family, "/").split("/")
     form = re.compile(f"{re.escape(before)}[0-9a-f]{{8}}{re.escape(after)}")

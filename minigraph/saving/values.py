@@ -176,13 +176,13 @@ class Reader:
             case {"array": str(name)}:
                 return self.tensors[name]
             case {"param": int(place)}:
-                return self.params[_within(place, self.params)]
+                return self.params[within(place, self.params)]
             case {"transposed": int(place)}:
-                return Transposed(self.params[_within(place, self.params)])
+                return Transposed(self.params[within(place, self.params)])
             case {"layer": int(place)}:
-                return self._there(self.layers[_within(place, self.layers)])
+                return self._there(self.layers[within(place, self.layers)])
             case {"object": int(place)}:
-                return self._there(self.objects[_within(place, self.objects)])
+                return self._there(self.objects[within(place, self.objects)])
             case {"neurons": kinds, "axis": int(axis)}:
                 return PerNeuron(self.value(kinds), axis)
             case {"ellipsis": None}:
@@ -224,7 +224,7 @@ MOST_ODD_KEYS = 1000
 """Large numbers and tuples can be chosen so that all have one hash: a long dict of them would take for ever."""
 
 
-def _within(place: int, there: list[Any]) -> int:
+def within(place: int, there: list[Any]) -> int:
     """A place in a list so far: what a file refers to comes before."""
     if not 0 <= place < len(there):
         raise FileError(f"it refers to number {place} of {len(there)}")

@@ -14,12 +14,12 @@ from ..costs import Penalty
 from ..errors import FileError, GraphError
 from ..graph import Graph
 from ..layer import Input, Layer, Node
+from ..layers.axes import MOST_AXES
 from ..numbers import is_whole
 from ..param import Array, Param
 from ..record import whole
-from .files import MOST_AXES
 from .kinds import built_in, built_in_of
-from .values import Reader, Writer
+from .values import Reader, Writer, within
 
 VERSION = 1
 """Grows when files of one version can't be read by the programs of the version before."""
@@ -292,7 +292,4 @@ def _count(value: Any) -> int:
 
 
 def _index(value: Any, there: list[Any]) -> int:
-    place = _count(value)
-    if place >= len(there):
-        raise FileError(f"it refers to number {value} of {len(there)}")
-    return place
+    return within(_count(value), there)
