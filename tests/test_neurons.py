@@ -402,6 +402,9 @@ def test_a_neuron_of_its_own_kind_is_marked():
     g = mg.Sequential(2, Dense(4, ["sigmoid", "tanh", "sigmoid", "sigmoid"], name="h"))
     found = statements(neurons_dot(g))
     assert [text_of(found[f"n{g['h'].id}-{j}"].get("label", "")) for j in range(4)] == [[], ["tanh"], [], []]
+    for j, function in enumerate(["σ", "tanh", "σ", "σ"]):
+        found = statements(neurons_dot(g, highlight=("h", j), labels=["z"]))
+        assert text_of(found[f"n{g['h'].id}-{j}"]["label"])[0] == function
 
 
 # ---- highlights and labels ----

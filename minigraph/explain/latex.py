@@ -202,7 +202,8 @@ def _values(part: Values, upright: Upright) -> str:
     if part.rank == 0:
         return rows[0][0]
     if part.rank == 1:
-        return "(" + r",\ ".join(rows[0]) + ")" + more
+        cells = [rows[0][0], *(re.sub(r"^-", "{-}", cell) for cell in rows[0][1:])]  # a sign, not a difference
+        return "(" + r",\ ".join(cells) + ")" + more
     return r"\begin{pmatrix} " + r" \\ ".join(map(" & ".join, rows)) + r" \end{pmatrix}" + more
 
 

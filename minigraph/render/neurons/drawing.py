@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -22,7 +21,7 @@ from ..themes import mixed
 from .columns import Column, Line, Point, arranged
 from .figures import LETTERS, Highlight, Marks, highlighted, pictured
 from .headings import Headings
-from .labels import ASIDE, Label, Labels
+from .labels import ASIDE, Label, Labels, own_kind
 from .letters import Symbol, formula, numbered, shortened
 from .readings import Readings
 from .strokes import FADED, Shade, Strokes
@@ -178,10 +177,8 @@ class _Drawing:
         style = self.style
         if isinstance(node.layer, (Add, Multiply)):
             return stack([style.say("+" if isinstance(node.layer, Add) else "×", style.name_size, style.soft)])
-        kinds = getattr(getattr(node.layer, "sigma", None), "kinds", ())
-        if not kinds or len(kinds) <= j or str(kinds[j]) == Counter(map(str, kinds)).most_common(1)[0][0]:
-            return ""
-        return stack([style.say(escape(str(kinds[j])[:7]), style.text_size * 0.8)])
+        kind = own_kind(node, j)
+        return stack([style.say(escape(kind[:7]), style.text_size * 0.8)]) if kind else ""
 
     def _says(self, node: Node, j: int) -> str:
         """A neuron's name and exact numbers."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...costs import Cost
 from ...layer import Node
 from ...measures import shown
-from ..style import Style
+from ..style import Style, escape
 from .columns import Point
 from .figures import Marks, Sentence
 from .letters import Symbol, formula, numbered, split_cell, width
@@ -32,6 +33,12 @@ class Label(NamedTuple):
     middle: Point
     arrow: str = ""
     """"in" for an arrow to the neuron, "out" for one from it, nothing for none."""
+
+
+def own_kind(node: Node, j: int) -> str:
+    """The name of a neuron's activation where most of its layer have another; else nothing."""
+    kinds = list(map(str, getattr(getattr(node.layer, "sigma", None), "kinds", ())))
+    return kinds[j] if j < len(kinds) and kinds[j] != Counter(kinds).most_common(1)[0][0] else ""
 
 
 class Labels:
@@ -72,7 +79,10 @@ class Labels:
         symbol, digits = self.marks.symbol(letter, node, j), self._digits(letter, node, j)
         if letter == "a":
             return numbered(symbol, digits, self.style, self.size)
-        return split_cell(symbol, digits, "σ", self.style, self.size, 2 * self.radius(node, j))
+        kind = own_kind(node, j)
+        size = self.style.text_size * 0.75 if kind else self.size
+        function = self.style.say(escape(kind[:5]) or "σ", size)
+        return split_cell(symbol, digits, function, self.style, self.size, 2 * self.radius(node, j))
 
     def _inner(self, node: Node, j: int) -> str:
         letters = self.marks.letters(node, j)

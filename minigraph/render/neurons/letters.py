@@ -49,7 +49,7 @@ def formula(parts: Sequence[Symbol | str], style: Style, size: float, color: str
 
 
 def split_cell(symbol: Symbol, number: str, function: str, style: Style, size: float, diameter: float) -> str:
-    """What fills a neuron: z, with its number if there is one, on the left, and the function of it on the right."""
+    """What fills a neuron: z, with its number if it has one, on the left; on the right the markup of its function."""
     left, right, rows = diameter * 0.56, diameter * 0.36, 5 if number else 4
     pad = (diameter - 2.5 * size - (1.1 * style.text_size if number else 0)) / 2
     wide = 'COLSPAN="2"'
@@ -58,7 +58,7 @@ def split_cell(symbol: Symbol, number: str, function: str, style: Style, size: f
     said = f"<TR><TD {wide}>{style.say(number, style.text_size * 0.9)}</TD></TR>" if number else ""
     half = (
         f'<TD ROWSPAN="{rows}" BORDER="1" SIDES="L" COLOR="{style.ink}" WIDTH="{right:.0f}" HEIGHT="{diameter:.0f}">'
-        f"{style.say(function, size)}</TD>"
+        f"{function}</TD>"
     )
     return f"<<TABLE {_TIGHT}><TR>{space}{half}</TR>{above}{below}{said}<TR>{space}</TR></TABLE>>"
 
