@@ -94,7 +94,7 @@ class SoftmaxCrossEntropy(Cost):
         flat = z if z.ndim == 2 else self._in_rows(z)
         n, k = flat.shape
         if at.row is None:
-            at.row, at.ones_k = np.arange(n), np.ones(k, flat.dtype)
+            at.row, at.ones_k = np.arange(n, dtype=np.intp), np.ones(k, flat.dtype)
         labels = self._settle(at, y, flat, y.ndim < z.ndim)
         plain = labels is not None
         if labels is not None:
