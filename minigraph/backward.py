@@ -29,6 +29,8 @@ class BackwardSweep(Sweep):
         super().__init__()
         seeds = list(errors)
         self.forward = forward
+        self.m = forward.m
+        """Number of examples that gradients are sums over; who adds those of others to `gradients()` counts them in."""
         self.seeds = seeds
         self.errands = {errand.node: errand for errand in errands(forward.plan.order, seeds, wanted)}
         self.place = {node: i for i, node in enumerate(self.errands)}

@@ -91,6 +91,15 @@ class Checkpoints:
         Raises GraphError where there are some and `resume` is False, FileError for one that belongs to another training
         or is damaged.
         """
+        newest = self._newest(resume)
+        if newest is None:
+            return False
+        over = self._go_on(newest)
+        self._remove_oldest()
+        return over
+
+    def _newest(self, resume: bool) -> Path | None:
+        """The file to go on from."""
         there = self._files()
         newest = there[max(there)] if there else None
         if newest and not resume:
@@ -99,15 +108,15 @@ class Checkpoints:
                 "it; to begin anew, move them away"
             )
         remove_leftovers(self.path.parent, self._family)
-        if newest is None:
-            return False
+        return newest
+
+    def _go_on(self, newest: Path) -> bool:
+        """Take over what a file holds; whether training was over there."""
         try:
             file = File(newest)
         except FileError as fault:
             raise FileError(f"{fault}; moved away, it leaves the one before to go on from") from None
-        over = reading(file, lambda: self._resume(file))
-        self._remove_oldest()
-        return over
+        return reading(file, lambda: self._resume(file))
 
     def after_batch(self) -> None:
         """Write a checkpoint if it is time."""

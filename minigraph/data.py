@@ -91,7 +91,7 @@ class Rows:
         self.size = size
         self.rng = rng
         self.n = len(next(iter(arrays.values()), (None,)))  # without any array, one example of nothing
-        self.tray = None if rng is None else _Tray(arrays, size, self.n)
+        self.tray = None if rng is None else Tray(arrays, size, self.n)
         self._skipped = 0
 
     def __len__(self) -> int:
@@ -116,7 +116,7 @@ class Rows:
             rest = 0
 
 
-class _Tray:
+class Tray:
     """Room for some batches: gathering several at once is faster, if they stay in the cache until they are used."""
 
     BYTES = 1 << 19

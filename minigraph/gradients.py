@@ -47,7 +47,7 @@ def _why_missing(run: Results, param: Param) -> MinigraphError:
 def gradient(run: Results, param: Param) -> Array:
     """∂C/∂Param: the mean over examples of the sum over uses."""
     (_, total), *others = shares(run, param)
-    m = float(run.m)  # numpy 1 divides float32 by large integers in float64
+    m = float(run.swept_back().m)  # numpy 1 divides float32 by large integers in float64
     mean = total / m
     for _, share in others:
         mean += share / m
@@ -56,7 +56,8 @@ def gradient(run: Results, param: Param) -> Array:
 
 def per_use(run: Results, param: Param) -> dict[str, Array]:
     """Each use's part of ∂C/∂Param, by node name; they add up to the whole."""
-    return {node.name: share / float(run.m) for node, share in shares(run, param)}
+    found = shares(run, param)
+    return {node.name: share / float(run.swept_back().m) for node, share in found}
 
 
 def per_example(run: Results, param: Param) -> Array:

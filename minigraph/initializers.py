@@ -13,6 +13,7 @@ from .errors import GraphError
 from .param import Array, Param, Shape
 
 Initializer: TypeAlias = Callable[[Shape, np.random.Generator], Array]
+"""A function that makes the first values of a weight: (shape, rng) -> array of that shape."""
 Initial: TypeAlias = "str | Initializer | Param"
 """What a layer's weights start as: a name, a function, or another layer's Param to share."""
 
@@ -79,6 +80,7 @@ NAMED: dict[str, Initializer] = {
     "lecun_normal": lecun_normal,
     "lecun_uniform": lecun_uniform,
 }
+"""What each name stands for."""
 
 
 def resolve(spec: str | Initializer) -> Initializer:

@@ -35,7 +35,18 @@ class Metric(Protocol):
 
 
 Spec: TypeAlias = "str | Metric | Callable[[Array, Array], Any]"
+"""A metric as it is asked for: a name, "accuracy" or "r2"; a Metric; or a function of outputs and targets, f(a, y)."""
 Specs: TypeAlias = "Spec | Iterable[Spec] | Mapping[str, Spec | Iterable[Spec]]"
+"""One or several of them; where a graph has several costs, those of each cost by its name."""
+
+
+@runtime_checkable
+class Mergeable(Protocol):
+    """A metric that several processes can gather together, each from its own examples."""
+
+    def merge(self, other: Any) -> None:
+        """Take in all that another of its kind has taken in."""
+        ...
 
 
 class Mean:
@@ -61,6 +72,11 @@ class Mean:
             raise GraphError(f"metric {self.name!r} gives one number, or one for each of {len(a)} examples, got {got}")
         self.total += len(a) * float(values.mean())
         self.count += len(a)
+
+    def merge(self, other: Mean) -> None:
+        """Take in the examples of another."""
+        self.total += other.total
+        self.count += other.count
 
     def value(self) -> float:
         """The mean so far."""
@@ -93,6 +109,11 @@ class Share:
         right = self.answers(a, y)
         self.right += int(right.sum())
         self.count += right.size
+
+    def merge(self, other: Share) -> None:
+        """Take in the examples of another."""
+        self.right += other.right
+        self.count += other.count
 
     def value(self) -> float:
         """The share so far."""
@@ -156,14 +177,23 @@ class R2:
         self.count, self.mean, self.spread, self.residual = 0, 0.0, 0.0, 0.0
 
     def add(self, a: Array, y: Array) -> None:
-        """Take in some examples; sums of squares are merged as Chan, Golub and LeVeque 1979 do."""
+        """Take in some examples."""
         a, y = (np.asarray(x, float).reshape(len(x), -1) for x in (a, y))
         if a.shape != y.shape:
             raise GraphError(f"metric 'r2' takes targets of the outputs' shape, got {y.shape[1]} for {a.shape[1]}")
-        mean, n = y.mean(axis=0), len(y)
+        mean = y.mean(axis=0)
+        self._add(len(y), mean, ((y - mean) ** 2).sum(axis=0), ((y - a) ** 2).sum(axis=0))
+
+    def merge(self, other: R2) -> None:
+        """Take in the examples of another."""
+        if other.count:
+            self._add(other.count, other.mean, other.spread, other.residual)
+
+    def _add(self, n: int, mean: Any, spread: Any, residual: Any) -> None:
+        """Sums of squares are merged as Chan, Golub and LeVeque 1979 do."""
         shift, total = mean - self.mean, self.count + n
-        self.spread = self.spread + ((y - mean) ** 2).sum(axis=0) + shift**2 * self.count * n / total
-        self.residual = self.residual + ((y - a) ** 2).sum(axis=0)
+        self.spread = self.spread + spread + shift**2 * self.count * n / total
+        self.residual = self.residual + residual
         self.mean, self.count = self.mean + shift * n / total, total
 
     def value(self) -> float:

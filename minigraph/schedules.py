@@ -11,6 +11,7 @@ from .errors import GraphError
 from .numbers import is_real, is_whole
 
 Rate: TypeAlias = "float | Callable[[int], float]"
+"""What an optimizer takes as `lr`: a number, or a function of the steps taken so far, such as a Schedule."""
 
 
 class Schedule:

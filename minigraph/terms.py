@@ -24,7 +24,7 @@ def terms(trainer: Trainer, best: Best | None) -> dict[str, str]:
     options: dict[str, str] = {}
     for place, ours in enumerate(trainer.ours):
         prefix = f"optimizer {place + 1}" if len(trainer.ours) > 1 else "optimizer"
-        options |= {f"{prefix}.{name}": _words(value, names) for name, value in ours.given.items()}
+        options |= {f"{prefix}.{name}": words(value, names) for name, value in ours.given.items()}
     return {
         "format": FORMAT,
         "batch_size": repr(rows and rows.size),
@@ -32,9 +32,9 @@ def terms(trainer: Trainer, best: Best | None) -> dict[str, str]:
         "steps": repr(None if isinstance(trainer.batches, Rows) else trainer.batches.steps),
         "accumulate": repr(trainer.accumulate),
         "validation": "none" if trainer.validation is None else "some",
-        "seed": _words(trainer.seed, names),
+        "seed": words(trainer.seed, names),
         "metrics": ", ".join(name for name, _, _ in trainer.tally.specs) or "none",
-        "stopping": _words(best and best.stopping, names),
+        "stopping": words(best and best.stopping, names),
         "optimizer": ", ".join(type(ours).__name__ for ours in trainer.ours),
         **options,
     }
@@ -44,19 +44,19 @@ def _fields(value: Any) -> dict[str, Any]:
     return {part.name: getattr(value, part.name) for part in fields(value) if part.init}
 
 
-def _words(value: Any, names: Mapping[Param, str]) -> str:
+def words(value: Any, names: Mapping[Param, str]) -> str:
     """A value in words that are the same in every process."""
     if isinstance(value, Param):
         return names.get(value, value.name)
     if is_dataclass(value) and not isinstance(value, type):
-        parts = [f"{name}={_words(part, names)}" for name, part in _fields(value).items()]
+        parts = [f"{name}={words(part, names)}" for name, part in _fields(value).items()]
         return f"{type(value).__name__}({', '.join(parts)})"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key!r}: {_words(part, names)}" for key, part in value.items()) + "}"
+        return "{" + ", ".join(f"{key!r}: {words(part, names)}" for key, part in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "(" + ", ".join(_words(part, names) for part in value) + ")"
+        return "(" + ", ".join(words(part, names) for part in value) + ")"
     if isinstance(value, Set):
-        return "{" + ", ".join(sorted(_words(part, names) for part in value)) + "}"
+        return "{" + ", ".join(sorted(words(part, names) for part in value)) + "}"
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):

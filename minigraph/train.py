@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,6 +21,9 @@ from .param import Array
 from .record import flag
 from .stopping import Best, EarlyStopping
 from .trainer import Data, Epoch, Stepper, Trainer, Watcher
+
+if TYPE_CHECKING:
+    from .checkpoints import Checkpoints
 
 
 def fit(
@@ -76,6 +79,58 @@ def fit(
     checkpoints that are there unexpectedly, FileError for those of another training, OSError where they can't be
     written.
     """
+    return fit_by(Alone(), **locals())
+
+
+class Alone:
+    """Who trains: this process. Of several that train one graph together, each has something else in this place."""
+
+    tells = True
+    """Whether it shows how far training is."""
+
+    def trainer(self, *given: Any) -> Trainer:
+        """The graph in training."""
+        return Trainer(*given)
+
+    def checkpoints(self, *given: Any) -> Checkpoints:
+        """Its files."""
+        from .checkpoints import Checkpoints
+
+        return Checkpoints(*given)
+
+    def begin(self, trainer: Trainer, best: Best | None, terms: Mapping[str, Any]) -> None:
+        """Called once all options are known to be right, with those that decide how long training goes."""
+
+    def answers(self, callbacks: Sequence[Callable[[Epoch], Any]], epoch: Epoch) -> list[Any]:
+        """What callbacks say to an epoch."""
+        return [callback(epoch) for callback in callbacks]
+
+
+def fit_by(
+    crew: Alone,
+    graph: Graph,
+    data: Data,
+    *,
+    epochs: int,
+    optimizer: Stepper | Sequence[Stepper],
+    batch_size: int | None,
+    validation: Data | None,
+    metrics: metrics.Specs,
+    stopping: EarlyStopping | None,
+    callbacks: Iterable[Callable[[Epoch], Any]],
+    accumulate: int,
+    steps: int | None,
+    watch: Iterable[Watcher],
+    progress: bool,
+    seed: int | None,
+    history: History | None,
+    checkpoint: str | Path | None,
+    every: int | None,
+    keep: int,
+    resume: bool,
+    watch_nonfinite: bool,
+) -> History:
+    """What `fit` does, whoever it is that trains."""
     from tqdm import tqdm
 
     if not is_whole(epochs) or epochs < 1:
@@ -93,7 +148,7 @@ def fit(
         raise GraphError(f"fit goes on with a History that it returned before, got {history!r}")
     if checkpoint is None and (every is not None or resume):
         raise GraphError("every and resume are about checkpoints: give a path, fit(…, checkpoint='run.safetensors')")
-    trainer = Trainer(
+    trainer = crew.trainer(
         graph, data, optimizer, batch_size, validation, metrics, accumulate, steps, watch, seed, watch_nonfinite
     )
     history = History() if history is None else history
@@ -103,9 +158,8 @@ def fit(
     best = None if stopping is None else Best(graph, stopping)
     kept = None
     if checkpoint is not None:
-        from .checkpoints import Checkpoints
-
-        kept = Checkpoints(checkpoint, every, keep, trainer, history, best)
+        kept = crew.checkpoints(checkpoint, every, keep, trainer, history, best)
+    crew.begin(trainer, best, {"epochs": epochs, "checkpoint": kept is not None, "every": every, "resume": resume})
     an_epoch = len(trainer.batches) if isinstance(trainer.batches, Rows) else steps
     total = an_epoch and epochs * an_epoch
     with trainer.interrupts as interrupts:
@@ -114,7 +168,7 @@ def fit(
         interrupts.over()
         if trainer.done < epochs and not over:
             trainer.skip()
-        with tqdm(total=total, initial=trainer.learned, disable=not progress, unit=" batches") as bar:
+        with tqdm(total=total, initial=trainer.learned, disable=not (progress and crew.tells), unit=" batches") as bar:
 
             def tell(score: Score | None) -> None:
                 if score is not None:
@@ -131,7 +185,7 @@ def fit(
                 over = best is not None and best.has_enough(history[best.stopping.watch][-1])
                 interrupts.over()
                 bar.set_postfix_str(_words(epoch.score, epoch.validation))
-                answers = [callback(epoch) for callback in called]
+                answers = crew.answers(called, epoch)
                 over = over or any(answer is True for answer in answers)
                 if over and best is not None:
                     interrupts.busy = True

@@ -188,8 +188,7 @@ class Trainer:
             self.position += 1
             self._learn(self.position)
             self.learned += 1
-            sweep = self.run.swept()
-            judged = self.tally.add(sweep.outputs, sweep.m)
+            judged = self._judge()
             interrupts.over()
             self.each_batch(self.tally.score() if judged else None)
         interrupts.busy = True
@@ -200,8 +199,8 @@ class Trainer:
             if isinstance(watcher, GradientHistory):
                 watcher.settle()  # before anything else moves the weights
         seconds = time.perf_counter() - began
-        score = self.tally.score()
-        checked = None if self.validation is None else evaluate(self.graph, self.validation, metrics=self.specs)
+        score = self._score()
+        checked = None if self.validation is None else self._validate(self.validation)
         interrupts.busy = True
         for ours in self.ours:
             ours.epoch_ended((checked or score).cost)
@@ -229,6 +228,19 @@ class Trainer:
         for ours in self.ours:
             ours.step()
 
+    # ---- what is said of the examples, of which others may have learned from some ----
+
+    def _judge(self) -> bool:
+        """Take in costs and answers of a batch; whether answers were judged anew."""
+        sweep = self.run.swept()
+        return self.tally.add(sweep.outputs, sweep.m)
+
+    def _score(self) -> Score:
+        return self.tally.score()
+
+    def _validate(self, data: Data) -> Score:
+        return evaluate(self.graph, data, metrics=self.specs)
+
 
 def _optimizers(given: Any) -> list[Any]:
     several = list(given) if isinstance(given, Iterable) else [given]
@@ -253,12 +265,17 @@ def evaluate(graph: Graph, data: Data, *, batch_size: int = 1000, metrics: metri
     `data` is a dict of arrays by input name, or batches of them one after the other.
     """
     costs = costs_of(graph)
-    tally = Tally(costs, metrics)
+    return tallied(graph, source(graph, data, costs, batch_size), Tally(costs, metrics)).score()
+
+
+def tallied(graph: Graph, batches: Iterable[Mapping[str, Any]], tally: Tally) -> Tally:
+    """The tally, with what inference makes of some batches."""
+    costs = tally.costs
     inference = Inference(graph, [*costs, *(source for node in costs for source in node.inputs)])
-    for batch in source(graph, data, costs, batch_size):
+    for batch in batches:
         found = inference.outputs(batch)
         tally.add({node.id: a for node, a in found.items()}, len(found[costs[0]]))
-    return tally.score()
+    return tally
 
 
 def costs_of(graph: Graph) -> list[Node]:

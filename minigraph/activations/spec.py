@@ -33,6 +33,7 @@ class Activation(Protocol):
 
 
 Spec: TypeAlias = "str | Activation | tuple[Callable[[Array], Any], Callable[[Array], Any]] | Sequence[Any]"
+"""What a layer takes: a name, an object, a pair (f, slope), or a list with one of these for each neuron."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ NAMED: dict[str, Activation] = {
     str(kind): kind
     for kind in (identity, sigmoid, tanh, relu, leaky_relu, softplus, elu, selu, gelu, gelu_tanh, silu, mish)
 }
+"""What each name stands for."""
 
 
 def resolve(spec: Spec, neurons: int | None = None, taker: str = "a layer", axis: int = -1) -> Activation:

@@ -211,13 +211,13 @@ def _gradients(run: Run, places: Places) -> tuple[list[Norm], list[Norm]]:
             totals.setdefault(param, (shares[-1], None))
             continue
         share = records[node].grad[param]
-        shares.append(Norm(state, norm(share) / run.m))
+        shares.append(Norm(state, norm(share) / run.swept_back().m))
         _, before = totals.get(param, (None, None))
         if before is None:
             totals[param] = shares[-1], share
         else:
             total = np.add(before, share, dtype=np.float64)
-            totals[param] = Norm(state, norm(total) / run.m), total
+            totals[param] = Norm(state, norm(total) / run.swept_back().m), total
     return shares, [totals[param][0] for param in places.params]
 
 

@@ -195,7 +195,7 @@ class Intake:
         self.sweep = ref(sweep)
         self.groups = groups
         self.bundles = bundles
-        self.m = sweep.forward.m
+        self.m = sweep.m
         self.whole = len(groups) == sum(len(bundle.places) for bundle in bundles)
         self.done = 0
         """The number of the sweep whose gradients were taken in last."""

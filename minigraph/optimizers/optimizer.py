@@ -245,7 +245,7 @@ class Optimizer:
             groups = intake.groups if intake else self.chosen(run.graph, sweep.uses)
             intake = Intake(sweep, groups, self._layout.arrange({**self._waiting, **groups}))
             self._intakes[sweep] = intake
-        self._intake_before = intake
+        self._intake_before, intake.m = intake, sweep.m
         sweep.gradients()
         return intake
 
