@@ -134,9 +134,8 @@ class Graph(Assembly, Block):
         """Make a new Run and sweep it forward over the fed arrays: batches with examples as rows, or one example.
 
         `until` names the nodes wanted: only they and what they depend on are run and asked for. Feeds go by input
-        name, as keywords or, for names that are no identifiers, as a mapping. `observe(node, record)` is called after
-        each node. With `watch_nonfinite` the sweeps stop where NaN or infinite numbers arise, see `Run`. Raises
-        FeedError for feeds that don't fit.
+        name, as keywords or, for names that are no identifiers, a mapping. `observe(node, record)` is called after each
+        node. With `watch_nonfinite` sweeps stop where NaN or infinite numbers arise, see `Run`. Raises FeedError.
         """
         from .run import Run
 
@@ -154,8 +153,7 @@ class Graph(Assembly, Block):
     def memory(self, batch: int, *, optimizer: Any = None, training: bool = True) -> Memory:
         """Predict the bytes that training takes, or with training=False answering, in batches of a size: `print` it.
 
-        Targets and labels are made up. See `minigraph.memory.memory`. Raises GraphError where there is nothing to train
-        by, and for layers that refuse all made-up arrays.
+        Labels are made up: see `minigraph.memory.memory`. Raises GraphError without a cost, or for layers that refuse.
         """
         from .memory import memory
 
@@ -199,8 +197,7 @@ class Graph(Assembly, Block):
         - `numbers`: True writes the weights' numbers, too
         - `limit`: of layers with more neurons the first half of so many and the last are shown; 12
 
-        Those of a run also take `shade` and `example`. Raises GraphError for an option that there isn't, RenderError
-        for what isn't made of neurons.
+        A run's also take `shade` and `example`. Raises GraphError for other options, RenderError where no neurons are.
         """
         from .render.neurons import neurons_picture
 
@@ -220,8 +217,7 @@ class Graph(Assembly, Block):
         """
         several = isinstance(share, Iterable) and not isinstance(share, (str, type))
         wishes: Any = share if several else ["*"] if share is True else [] if share is False else [share]
-        found = {node.layer for wish in wishes for node in self._found(wish)}
-        shared = {layer for layer in found if not isinstance(layer, Penalty)}
+        shared = {n.layer for wish in wishes for n in self._found(wish) if not isinstance(n.layer, Penalty)}
         kind = self.dtype if dtype is None else float_dtype(dtype, "a copy")
         if kind != self.dtype and any(layer.params or layer.statistics for layer in shared):
             raise GraphError(f"a copy in {kind} can't share Params of {self.dtype}: leave out share=, or dtype=")
@@ -256,6 +252,18 @@ class Graph(Assembly, Block):
         from .saving import load_weights
 
         return load_weights(self, source, strict)
+
+    def to_onnx(self, path: str | Path, *, until: Any = None, dtype: Any = None) -> Path:
+        """Write the forward graph, or the part `until` some nodes, as ONNX: see `minigraph.interop.onnx.to_onnx`."""
+        from .interop.onnx import to_onnx
+
+        return to_onnx(self, path, until=until, dtype=dtype)
+
+    def to_networkx(self) -> Any:
+        """The graph as a networkx.MultiDiGraph: see `minigraph.interop.networkx.to_networkx`."""
+        from .interop.networkx import to_networkx
+
+        return to_networkx(self)
 
     def _found(self, pattern: str | type[Layer]) -> list[Node]:
         nodes = self.find(pattern)

@@ -203,6 +203,16 @@ class Results:
         """Draw the gradient flow into a file; the format goes by the extension, as in `Picture.save`."""
         return self.picture(style=style, **view).save(path, timeout=timeout, dpi=dpi)
 
+    def to_networkx(self) -> Any:
+        """The graph as a networkx.MultiDiGraph with the size of the gradient on each edge, see `g.to_networkx`.
+
+        Edges have the `state` of what came back along them and, where that is "computed", its root mean square per
+        element as `gradient`. Raises NotComputedError before any forward sweep, ImportError without networkx.
+        """
+        from .interop.networkx import of_run
+
+        return of_run(self)
+
     def explore(
         self,
         path: str | Path,
@@ -241,6 +251,15 @@ class Results:
         from .render.neurons import neurons_picture
 
         return neurons_picture(self, style, options)
+
+    def __repr__(self) -> str:
+        sweep = self._forward
+        if sweep is None:
+            return f"<Run of {self.graph.name!r}: nothing computed yet>"
+        size = "one example" if sweep.single else f"a batch of {sweep.m}"
+        done = "forward and backward" if self.backward_done > 0 else "forward"
+        whole = self.forward_done == len(sweep.plan.order) and self.backward_done != 0
+        return f"<Run of {self.graph.name!r}: {size}, {done if whole else 'not the whole sweep'}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return self.picture()._repr_mimebundle_(include, exclude)

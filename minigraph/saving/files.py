@@ -52,17 +52,7 @@ WIRING = "minigraph"
 def write(
     path: str | Path, tensors: Mapping[str, Array], texts: Mapping[str, Mapping[str, Any]], family: str | None = None
 ) -> Path:
-    """Write arrays and, as JSON with checksums, texts into a file, and return its path.
-
-    Whatever happens, the old file or the new one is there. The bytes go into a temporary file beside it, to the disk,
-    and then into its place. The file keeps its permissions; where the path is a symbolic link, what it points to is
-    replaced. The temporary file goes by the name of a `family` of files, if one is given. Raises OSError where the disk
-    says no.
-    """
-    path = Path(path)
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "There is a folder", str(path))
+    """Write arrays and, as JSON with checksums, texts into a file as `store` does, and return its path."""
     rows = {
         name: np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
         for name, array in tensors.items()
@@ -73,6 +63,21 @@ def write(
         raise FileError(
             f"{str(path)!r} can't be written: names and wiring take more than the {MOST:,} bytes of a header"
         )
+    return store(path, data, family)
+
+
+def store(path: str | Path, data: bytes, family: str | None = None) -> Path:
+    """Write bytes into a file wholly or not at all, and return its path.
+
+    Whatever happens, the old file or the new one is there. The bytes go into a temporary file beside it, to the disk,
+    and then into its place. The file keeps its permissions; where the path is a symbolic link, what it points to is
+    replaced. The temporary file goes by the name of a `family` of files, if one is given. Raises OSError where the disk
+    says no.
+    """
+    path = Path(path)
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "There is a folder", str(path))
     temporary = target.with_name(_temporary(family or target.name, secrets.token_hex(4)))
     try:
         with open(temporary, "xb") as file:
