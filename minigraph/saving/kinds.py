@@ -80,6 +80,9 @@ def named(name: Any, what: str) -> Any:
     own = name.removeprefix(REGISTERED) if isinstance(name, str) and name.startswith(REGISTERED) else None
     thing = built_in().get(name) if own is None and isinstance(name, str) else found(str(own))
     if thing is None:
-        remedy = f": register it before loading, mg.register({own})" if own is not None else ""
+        register = (
+            f": register it before loading, mg.register({own}); on the command line, --import the module that does"
+        )
+        remedy = "" if own is None else register
         raise FileError(f"{what} {name if own is None else own!r} is not known here{remedy}")
     return thing
