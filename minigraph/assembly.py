@@ -144,10 +144,9 @@ class Assembly(Wiring):
         """
         line = user_line()
         if not isinstance(layer, Cost):
-            got = gist(layer)
-            raise GraphError(
-                f"g.cost takes a cost from minigraph.costs, got {got}: g.add takes other layers (at {line})"
-            )
+            a_class = isinstance(layer, type) and issubclass(layer, Cost)
+            remedy = f"make one of it, {layer.__name__}(…)" if a_class else "g.add takes other layers"
+            raise GraphError(f"g.cost takes a cost from minigraph.costs, got {gist(layer)}: {remedy} (at {line})")
         kind = type(layer).__name__
         if target is not None and not layer.takes_target:
             raise GraphError(f"{kind} takes no target, got {gist(target)}: leave it out (at {line})")

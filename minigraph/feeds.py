@@ -88,7 +88,19 @@ def _in_shape(node: Node, shape: Shape) -> str:
         return "feed array[0]"
     if shape and math.prod(shape[1:]) == size:
         return f"feed array.reshape({', '.join(map(str, (-1, *node.shape)))})"
-    return f"declare it so, g.input({node.name!r}, {shape[1:]}), or feed others"
+    judge = next(
+        (cost for cost in node.graph.costs for slot in cost.constant_inputs if cost.inputs[slot] is node), None
+    )
+    if judge is None:
+        return f"declare it so, g.input({node.name!r}, {shape[1:]}), or feed others"
+    output = judge.inputs[0]
+    if rank == 1 == len(shape) and node.shape == output.shape:
+        return f"for labels, feed rows of zeros and ones, mg.datasets.one_hot(labels, {node.shape[0]})"
+    if node.dtype.kind == "i" and rank == len(shape) - 2:
+        return "of rows of zeros and ones feed the labels, array.argmax(axis=-1)"
+    said = f"its shape is what {judge.name!r} takes with the output of {output.name!r}, {output.shape}"
+    flat = len(output.shape) > 1 and len(shape) <= 2
+    return f"{said}: {'put Flatten() before it, or ' if flat else ''}feed others"
 
 
 def batch_of(arrays: Mapping[Node, Array]) -> tuple[int, bool]:

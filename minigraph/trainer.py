@@ -246,7 +246,8 @@ def _optimizers(given: Any) -> list[Any]:
     several = list(given) if isinstance(given, Iterable) else [given]
     fine = all(callable(getattr(one, "step", None)) and not isinstance(one, type) for one in several)
     if not several or not fine or len({id(one) for one in several}) < len(several):
-        raise GraphError(f"training takes an optimizer, as mg.SGD(0.1), or a list of different ones, got {given!r}")
+        made = f"the class {given.__name__}: make one of it" if isinstance(given, type) else repr(given)
+        raise GraphError(f"training takes an optimizer, as mg.SGD(0.1), or a list of different ones, got {made}")
     return several
 
 

@@ -88,12 +88,12 @@ SHAPES = {
     "a number": x(1.0, f"{X_SHAPE} ()", "or feed others"),
     "nothing": x([], f"{X_SHAPE} (0,)", "or feed others"),
     "an empty batch": x(np.empty((0, 3)), "at least one example, got an empty batch of shape (0, 3)", "leave such"),
-    "targets (m,)": t(np.ones(4), "got shape (4,)", "declare it so, g.input('t', ())"),
-    "targets (m, 1)": t(np.ones((4, 1)), "got shape (4, 1)", "declare it so, g.input('t', (1,))"),
-    "targets too wide": t(np.ones((4, 3)), "got shape (4, 3)", "declare it so, g.input('t', (3,))"),
+    "targets (m,)": t(np.ones(4), "got shape (4,)", "for labels, feed", "mg.datasets.one_hot(labels, 2)"),
+    "targets (m, 1)": t(np.ones((4, 1)), "got shape (4, 1)", "what 'cost' takes with the output of 'y', (2,)"),
+    "targets too wide": t(np.ones((4, 3)), "got shape (4, 3)", "what 'cost' takes with the output of 'y', (2,)"),
     "targets transposed": t(T.T, "got shape (2, 4)", "feed array.T"),
     "labels (m, 1)": label(LABELS[:, None], "(m,) or one example of shape (), got shape (4, 1)", "array.reshape(-1)"),
-    "labels as rows of 0 and 1": label(np.eye(2, dtype=int)[LABELS], "got shape (4, 2)", "or feed others"),
+    "labels as rows of 0 and 1": label(np.eye(2, dtype=int)[LABELS], "shape (4, 2)", "array.argmax(axis=-1)"),
 }
 LABELED = {
     "labels as floats": label(LABELS.astype(float), "integers, got an array of dtype float64", WHOLE),

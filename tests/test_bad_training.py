@@ -144,7 +144,9 @@ SETTINGS = {
     "steps through arrays": trained(FEEDS, GraphError, "steps is for data that comes batch by batch", steps=2),
     "no optimizer": option("optimizer", None, "training takes an optimizer, as mg.SGD(0.1)"),
     "an optimizer's name": option("optimizer", "sgd", "training takes an optimizer, as mg.SGD(0.1)"),
-    "an optimizer's class": option("optimizer", mg.SGD, "training takes an optimizer, as mg.SGD(0.1)"),
+    "an optimizer's class": trained(
+        FEEDS, GraphError, "training takes an optimizer, as mg.SGD(0.1)", "got the class SGD: make", optimizer=mg.SGD
+    ),
     "an empty list of optimizers": option("optimizer", [], "training takes an optimizer, as mg.SGD(0.1)"),
     "an unknown metric": trained(FEEDS, GraphError, "no metric 'f1'", "take 'accuracy'", metrics={"cost": ["f1"]}),
     "callbacks that can't be called": option("callbacks", 3, "callbacks as a list of functions"),

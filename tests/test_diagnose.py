@@ -13,6 +13,7 @@ from minigraph.activations import sigmoid
 from minigraph.blocks import transformer_encoder, unroll
 from minigraph.costs import (
     L2,
+    BinaryCrossEntropy,
     BinaryCrossEntropyOnProbabilities,
     Cost,
     Quadratic,
@@ -36,6 +37,7 @@ from minigraph.layers import (
     Flatten,
     LayerNorm,
     Log,
+    LogSoftmax,
     LSTMCell,
     MaxPool2D,
     RNNCell,
@@ -761,6 +763,28 @@ def test_transposed_weights_have_units_as_columns():
     data = np.random.default_rng(0).normal(size=(9, 3))
     data[:, 2] = data[:, 0]
     assert [finding.node for finding in found(run_of(g, m=9, x=data), "symmetric")] == ["decoder"]
+
+
+@pytest.mark.parametrize(
+    ("cost", "before", "told"),
+    [
+        (SoftmaxCrossEntropy, lambda: [Dense(3), Softmax()], "softmax"),
+        (SoftmaxCrossEntropy, lambda: [Dense(3, "sigmoid")], "sigmoid"),
+        (BinaryCrossEntropy, lambda: [Dense(3), Activation("sigmoid")], "sigmoid"),
+        (SoftmaxCrossEntropy, lambda: [Dense(3), LogSoftmax()], None),
+        (SoftmaxCrossEntropy, lambda: [Softmax(), Dense(3)], None),
+        (BinaryCrossEntropyOnProbabilities, lambda: [Dense(3, "sigmoid")], None),
+        (Quadratic, lambda: [Dense(3), Softmax()], None),
+    ],
+)
+def test_logits_are_not_to_be_squashed_before_their_cost(cost, before, told):
+    g = mg.Sequential(4, *before(), cost=cost(), seed=0)
+    t = np.zeros(5, int) if cost is SoftmaxCrossEntropy else np.full((5, 3), 1 / 3)
+    findings = found(g.forward(x=np.ones((5, 4)), t=t), "squashed logits")
+    assert [finding.data["before"] for finding in findings] == ([told] if told else [])
+    for finding in findings:
+        assert finding.nodes == (g.costs[0].name, g.costs[0].inputs[0].name)
+        assert f"the {told} of {finding.nodes[1]!r}" in finding.remedy
 
 
 def test_plain_gradient_descent_is_judged_by_lr():

@@ -459,7 +459,7 @@ def test_labels_bear_the_numbers_of_the_run(example):
     assert tips[0] == "out[1]"
     assert float(exact["z"]) == pytest.approx(mean(z), rel=1e-12)
     assert float(exact["δ"]) == pytest.approx(mean([run["out"].delta[i, 1] for i in range(5)]), rel=1e-12)
-    assert ("mean of 5 examples" if example is None else f"example {example} of 5") in header(
+    assert ("mean of 5 examples" if example is None else f"example {example} (of 0 to 4)") in header(
         neurons_dot(run, example=example)
     )
 

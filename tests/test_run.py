@@ -222,3 +222,16 @@ def test_several_costs_by_name_are_where_errors_start():
         run.backward(["a", "h"])
     with pytest.raises(GraphError, match="two errors were given for 'a'"):
         run.backward(["a", "a"])
+
+
+def test_a_run_says_in_a_line_how_far_it_is():
+    g = mg.Sequential(3, Dense(2), cost=Quadratic(), name="net", seed=0)
+    run = mg.Run(g)
+    assert repr(run) == "<Run of 'net': nothing computed yet>"
+    run.forward(x=np.ones((4, 3)), t=np.ones((4, 2)))
+    assert repr(run) == "<Run of 'net': a batch of 4, forward>"
+    assert repr(run.backward()) == "<Run of 'net': a batch of 4, forward and backward>"
+    assert repr(g.forward(x=np.ones(3), t=np.ones(2))) == "<Run of 'net': one example, forward>"
+    with pytest.raises(ZeroDivisionError):
+        run.forward(x=np.ones((4, 3)), t=np.ones((4, 2)), observe=lambda node, at: 1 / (node.name != "dense"))
+    assert repr(run) == "<Run of 'net': a batch of 4, not the whole sweep>"

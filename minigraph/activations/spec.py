@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -162,6 +163,8 @@ def _resolve_one(spec: Any, taker: str, where: str) -> Activation:
         raise GraphError(f"{taker}: the activation {name!r}{where} has no derivative: give the pair (f, slope)")
     if isinstance(spec, str) and spec == "prelu":
         raise GraphError(f"{taker} has no 'prelu'{where}: prelu trains a slope, put the layer PReLU() after this one")
-    raise GraphError(
-        f"{taker} has no activation {gist(spec)}{where}: take one of {', '.join(NAMED)}, or a pair (f, slope)"
-    )
+    near = difflib.get_close_matches(spec.lower(), NAMED, 1) if isinstance(spec, str) else []
+    hint = f"did you mean {near[0]!r}? There are" if near else "take one of"
+    if spec == "softmax":
+        hint = "softmax takes all neurons together, put the layer Softmax() after this one; there are"
+    raise GraphError(f"{taker} has no activation {gist(spec)}{where}: {hint} {', '.join(NAMED)}, or a pair (f, slope)")

@@ -13,6 +13,7 @@ from ..results import Results
 from .findings import KINDS, Diagnosis, Finding, Kind
 from .finite import not_finite
 from .flow import activations, gradients
+from .logits import squashed
 from .reach import unreached
 from .seen import Seen
 from .units import dead, saturated
@@ -34,6 +35,7 @@ def diagnose(run: Results, *, lr: float | None = None) -> Diagnosis:
     inputs near 0          a fifth of a layer's inputs is near 0 in the whole batch: ∂C/∂w = a_in δ_out (BP4)
     symmetric              units with the same weights and the same gradients
     unreached              Params that aren't frozen and that no path leads from to a cost
+    squashed logits        a cross-entropy of logits gets what a Softmax or a sigmoid made of them
     update ratio           with `lr`: lr ‖∂C/∂w‖ / ‖w‖, what gradient descent does, below 1e-5 or above 0.1
 
     Sizes of gradients and activations are root mean squares per element over the batch, relative to each other: no
@@ -59,6 +61,7 @@ def _findings(seen: Seen, lr: float | None) -> Iterator[Finding]:
     yield from saturated(seen)
     yield from unreached(seen.run)
     yield from symmetric(seen)
+    yield from squashed(seen)
     if lr is not None:
         yield from judge_updates(seen.run.graph, planned(seen, float(lr)), source=f" with lr = {lr:g}")
     yield from inputs_near_0(seen)

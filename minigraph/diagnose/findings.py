@@ -23,6 +23,7 @@ Kind: TypeAlias = Literal[
     "saturated",
     "unreached",
     "symmetric",
+    "squashed logits",
     "update ratio",
     "inputs near 0",
 ]
@@ -37,6 +38,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "saturated": "saturated units",
         "unreached": "Params that no gradient reaches",
         "symmetric": "units that stay equal",
+        "squashed logits": "logits squashed before their cost",
         "update ratio": "steps out of proportion to the weights",
         "inputs near 0": "inputs near 0",
     }

@@ -75,7 +75,8 @@ class Picture:
         except RenderError as error:
             beside = path.with_suffix(".gv")
             store(beside, text)
-            raise type(error)(f"{error}\nthe drawing's text is in '{beside}'") from None
+            joint = "\n" if "\n" in str(error) else "; "
+            raise type(error)(f"{error}{joint}the drawing's text is in '{beside}'") from None
         store(path, data)
         return path
 

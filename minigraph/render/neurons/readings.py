@@ -40,7 +40,9 @@ class Readings:
             return "weights as they are now"
         if self.run.m == 1:
             return "one example"
-        return f"mean of {self.run.m} examples" if self.example is None else f"example {self.example} of {self.run.m}"
+        if self.example is None:
+            return f"mean of {self.run.m} examples"
+        return f"example {self.example} (of 0 to {self.run.m - 1})"
 
     def of(self, letter: str, node: Node) -> Array | None:
         """All b, z, a or δ of a node, flat; None for what only a run knows where there is none.
