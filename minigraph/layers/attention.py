@@ -90,7 +90,7 @@ class MultiHeadAttention(Layer):
     self-attention, (query, memory), or (query, key, value); after them may come a mask as ScaledDotProductAttention
     takes it, of shape (S,) or () with integers; (T, S) only after three others. Where a query can look nowhere, c is 0
     (in PyTorch NaN). Equals PyTorch's `MultiheadAttention` with batch_first: in_proj_weight is w_q, w_k, w_v on top of
-    each other, in_proj_bias b_q, b_k, b_v, out_proj is w_o and b_o; but its boolean masks say where *not* to look.
+    each other, in_proj_bias b_q, b_k, b_v, out_proj is w_o and b_o; but its boolean masks say where not to look.
     `weights` and `biases` start all of w and b. Vaswani et al. 2017, section 3.2.2.
     """
 
