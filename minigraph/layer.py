@@ -221,8 +221,8 @@ class Input(Layer):
 class Node:
     """One use of a layer in one graph.
 
-    Its `name` is unique there, `inputs` are nodes in order, `shape` and `dtype` those of a sample of its output, `block`
-    the names of the blocks around it, `source` the line that added it. Operators make nodes: u + v, u @ v, u[0], −u.
+    Its `name` is unique there, `inputs` are nodes in order, `shape` and `dtype` those of a sample of its output,
+    `block` the names of the blocks around it, `source` the line that added it. Operators make nodes: u + v, u[0], −u.
     """
 
     __slots__ = ("block", "constant_inputs", "dtype", "graph", "id", "inputs", "layer", "name", "shape", "source")

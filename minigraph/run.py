@@ -186,7 +186,7 @@ class Run(Results):
                 raise GraphError("the mapping of errors names no node to go back from")
             if not seeds:
                 why = "this run stopped before the cost" if self.graph.costs else "the graph has no cost, see g.cost"
-                last = self.graph.nodes[-1].name
+                last = forward.plan.order[-1].name
                 raise GraphError(f"{why}: call run.backward({last!r}, error) to go back from a node with a given error")
             wanted = [self.ran(node) for node in self.graph.resolve(wrt)]
             self._backward, self.backward_done = None, -1

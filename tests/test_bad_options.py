@@ -67,7 +67,9 @@ LAYERS = {
     "Dense of no units": option(layers.Dense, "units", 0, WHOLE, "of units"),
     "Dense of a float": option(layers.Dense, "units", 3.0, WHOLE, "of units"),
     "Dense of a bool": option(layers.Dense, "units", True, WHOLE, "of units"),
-    "Dense of no known activation": made(lambda: Dense(2, "rely"), "Dense has no activation 'rely': take one of"),
+    "Dense of no known activation": made(
+        lambda: Dense(2, "rely"), "Dense has no activation 'rely': did you mean 'relu'? There are"
+    ),
     "Dense of a function without its slope": made(
         lambda: Dense(2, np.sin), "'sin' has no derivative", "the pair (f, slope)"
     ),

@@ -110,7 +110,7 @@ READ = {
         lambda g: g.forward(FEEDS, until="y").backward(),
         GraphError,
         "this run stopped before the cost",
-        "run.backward('h1', error)",
+        "run.backward('y', error)",
         at=None,
     ),
     "backward before forward": bad(

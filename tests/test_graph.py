@@ -46,7 +46,10 @@ def test_layers_and_nodes_are_not_mixed_up(g):
         (lambda: Dense(2)("x"), "takes nodes, got 'x': a node is what g.input(…) or layer(node) returns"),
         (lambda: Add()([x, x]), "takes nodes, got a list of 2: a node is what"),
         (lambda: Dense(2)(np.ones(3)), "takes nodes, got an array of shape (3,) float64"),
-        (lambda: g.cost(Quadratic, x), "takes a cost from minigraph.costs, got the class Quadratic: g.add"),
+        (
+            lambda: g.cost(Quadratic, x),
+            "takes a cost from minigraph.costs, got the class Quadratic: make one of it, Quadratic(…)",
+        ),
         (lambda: g.cost(Dense(2), x), "g.add takes other layers"),
         (lambda: g.cost(Quadratic(), "x"), "takes nodes, got 'x'"),
         (lambda: g.cost(Quadratic(), x, target=Dense(3)), "got the layer Dense"),

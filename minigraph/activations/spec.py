@@ -165,6 +165,6 @@ def _resolve_one(spec: Any, taker: str, where: str) -> Activation:
         raise GraphError(f"{taker} has no 'prelu'{where}: prelu trains a slope, put the layer PReLU() after this one")
     near = difflib.get_close_matches(spec.lower(), NAMED, 1) if isinstance(spec, str) else []
     hint = f"did you mean {near[0]!r}? There are" if near else "take one of"
-    if spec == "softmax":
+    if isinstance(spec, str) and spec == "softmax":
         hint = "softmax takes all neurons together, put the layer Softmax() after this one; there are"
     raise GraphError(f"{taker} has no activation {gist(spec)}{where}: {hint} {', '.join(NAMED)}, or a pair (f, slope)")
