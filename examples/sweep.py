@@ -40,7 +40,7 @@ def score(trial):
 def pool():
     if "mpi4py.futures" in sys.modules:
         return sys.modules["mpi4py.futures"].MPIPoolExecutor()
-    return ProcessPoolExecutor(min(2, os.cpu_count() or 1), multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))
 
 
 if __name__ == "__main__":
