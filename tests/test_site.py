@@ -55,6 +55,17 @@ def site(tmp_path_factory):
     return out / "html"
 
 
+def test_public_names_in_pages_lead_to_their_reference(site):
+    """Each once in a section, and none in headings or in blocks of code."""
+    links = Links(site / "catalogue.html").to
+    for page, name in (
+        ("layers/Dense", "layers.Dense"),
+        ("layers/LSTM", "layers.LSTM"),
+        ("optimizers", "optimizers.Adam"),
+    ):
+        assert links.count(f"reference/{page}.html#minigraph.{name}") == 1, name
+
+
 @pytest.fixture(scope="module")
 def browser():
     from playwright.sync_api import sync_playwright

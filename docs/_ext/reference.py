@@ -6,13 +6,19 @@ directive puts there comes from the library. The files are no part of the reposi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from reference_names import groups
+from reference_nodes import link
 from reference_pages import contents
+from reference_resolve import full_name
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
 FOLDER = "reference"
@@ -27,6 +33,34 @@ class Reference(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Make it, and note what it was made of."""
         return contents(self, self.arguments[0])
+
+
+class Names(SphinxTransform):
+    """Public names in other pages' sentences and tables become links, each where it comes first in its section."""
+
+    default_priority = 203
+
+    def apply(self, **kwargs: Any) -> None:
+        """Turn them."""
+        if self.env.docname.startswith(f"{FOLDER}/"):
+            return
+        linked = set[tuple[nodes.Node, str]]()
+        for code in list(self.document.findall(nodes.literal)):
+            around = list(_around(code))
+            target = full_name(code.astext())
+            if target is None or any(isinstance(node, (nodes.reference, pending_xref, nodes.title)) for node in around):
+                continue
+            place = next(node for node in around if isinstance(node, (nodes.section, nodes.document))), target
+            if place not in linked:
+                linked.add(place)
+                code.parent.replace(code, link(target, code.deepcopy()))
+
+
+def _around(node: nodes.Node) -> Iterator[nodes.Node]:
+    """What a node stands in, from its parent to the page."""
+    while node.parent is not None:
+        node = node.parent
+        yield node
 
 
 def pages() -> dict[str, str]:
@@ -72,6 +106,7 @@ def configure(app: Sphinx, config: Config) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """What Sphinx asks an extension for."""
     app.add_directive("reference", Reference)
+    app.add_transform(Names)
     app.connect("config-inited", configure)
     app.connect("builder-inited", write)
     app.add_css_file("reference.css")
