@@ -44,10 +44,12 @@ def pool():
 
 
 if __name__ == "__main__":
-    done = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    text = RESULTS.read_bytes() if RESULTS.exists() else b""
+    done = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
     trials = [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
     left = [trial for trial in trials if not any(trial.items() <= row.items() for row in done)]
     with pool() as workers, RESULTS.open("a") as file:
+        file.truncate(text.rfind(b"\n") + 1)  # a kill may have cut the last line
         for future in as_completed([workers.submit(score, trial) for trial in left]):
             done.append(future.result())
             print(json.dumps(done[-1]), file=file, flush=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +25,8 @@ from .trainer import Data, Epoch, Stepper, Trainer, Watcher
 
 if TYPE_CHECKING:
     from .checkpoints import Checkpoints
+
+T = TypeVar("T")
 
 
 def fit(
@@ -105,6 +108,10 @@ class Alone:
         """What callbacks say to an epoch."""
         return [callback(epoch) for callback in callbacks]
 
+    def each(self, function: Callable[[], T]) -> T:
+        """What a function finds that sees the same on all of them; what it raises, all raise."""
+        return function()
+
 
 def fit_by(
     crew: Alone,
@@ -182,7 +189,7 @@ def fit_by(
                 bar.set_description(f"epoch {trainer.done + 1}/{epochs}", refresh=False)
                 epoch = trainer.epoch()
                 history.append(epoch.score, epoch.validation, epoch.seconds)
-                over = best is not None and best.has_enough(history[best.stopping.watch][-1])
+                over = best is not None and crew.each(partial(best.has_enough, history[best.stopping.watch][-1]))
                 interrupts.over()
                 bar.set_postfix_str(_words(epoch.score, epoch.validation))
                 answers = crew.answers(called, epoch)

@@ -15,8 +15,11 @@ from mpi4py import MPI
 
 import minigraph as mg
 from minigraph.costs import L1, L2, BinaryCrossEntropy, Quadratic, SoftmaxCrossEntropy
+from minigraph.data import Stream
 from minigraph.interop import mpi
-from minigraph.layers import Conv2D, Dense, Flatten, LayerNorm
+from minigraph.interop.mpi.parts import StreamPart
+from minigraph.interop.mpi.ranks import Ranks
+from minigraph.layers import BatchNorm, Conv2D, Dense, Flatten, LayerNorm
 
 WORLD = MPI.COMM_WORLD
 _RNG = np.random.default_rng(0)
@@ -241,6 +244,22 @@ def streams():
     mine = options | {"optimizer": mg.Adam(0.1), "validation": batches[WORLD.rank]}
     found["ragged"] = compared(one, trained(mpi.fit, net(), batches[WORLD.rank], mine))
     return found
+
+
+def uneven():
+    """Callbacks that some ranks have not, the statistics that one sets, and a batch of nothing amid others."""
+    g = net(BatchNorm())
+    norm = g["batch_norm"].layer
+
+    def ending(epoch):
+        norm.mean = np.full(5, 9.0)
+        return epoch.number == 2
+
+    mpi.fit(net(), DATA, optimizer=mg.SGD(0.1), callbacks=[ending] if WORLD.rank else [], **QUIET)
+    history = mpi.fit(g, DATA, optimizer=mg.SGD(0.1), callbacks=[] if WORLD.rank else [ending], **QUIET)
+    batches = [DATA, {name: array[:0] for name, array in DATA.items()}, DATA]
+    part = StreamPart(Stream(g, batches, None), Ranks())
+    return WORLD.allgather([len(history), float(norm.mean.min()), len([*part])])
 
 
 def rounded():

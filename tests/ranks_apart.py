@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ranks import CLASSES, DATA, LABELS, QUIET, WORLD, T, X, compared, distance, net, prints, stream, trained
+from ranks import CLASSES, DATA, LABELS, MPI, QUIET, WORLD, T, X, compared, distance, net, prints, stream, trained
 
 import minigraph as mg
 from minigraph import checkpoints
@@ -148,8 +148,7 @@ def told(*args, **options):
 
 
 def refused(folder):
-    folder, sgd = Path(folder), mg.SGD(0.1)
-    last = RANK == SIZE - 1
+    folder, sgd, last = Path(folder), mg.SGD(0.1), RANK == SIZE - 1
     wired = mg.Sequential(4, Dense(6 if last else 5, "tanh"), Dense(2), cost=Quadratic(), seed=1)
     fewer = {name: array[:-1] if last else array for name, array in DATA.items()}
     used = mg.SGD(0.1, momentum=0.9)
@@ -160,12 +159,16 @@ def refused(folder):
         "rate": told(net(), DATA, optimizer=mg.SGD(0.2 if last else 0.1)),
         "memory": told(net(), DATA, optimizer=used),
         "examples": told(net(), fewer, optimizer=sgd),
+        "content": told(net(), {"x": X + RANK, "t": T}, optimizer=sgd),
+        "checked": told(net(), DATA, optimizer=sgd, validation={"x": X, "t": T + RANK}),
+        "nowhere": told(net(), DATA, optimizer=sgd, communicator=MPI.COMM_NULL),
         "epochs": told(net(), DATA, optimizer=sgd, epochs=5 if last else 3),
         "a size of one": told(net(), DATA, optimizer=sgd, batch_size=0 if last else 10),
         "an option": told(net(), DATA, optimizer=sgd, **{"speed": 3} if last else {}),
         "of all": told(net(), DATA, optimizer=sgd, batch_size=0),
         "metric": told(net(), DATA, optimizer=sgd, metrics=[Alone()]),
         "callback": told(net(), DATA, optimizer=sgd, callbacks=[raising]),
+        "NaN": told(net(), {"x": X * np.nan, "t": T}, optimizer=sgd, stopping=mg.EarlyStopping(1, watch="cost")),
         "edit": told(net(), DATA, optimizer=sgd, callbacks=[freezing]),
         "drift": told(net(), DATA, optimizer=Drifting()),
         "communicator": told(net(), DATA, optimizer=sgd, communicator="all"),

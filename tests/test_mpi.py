@@ -68,9 +68,10 @@ def test_one_rank_does_what_fit_does_bit_for_bit(tmp_path):
 
 @pytest.mark.parametrize("ranks", [2, 3, pytest.param(4, marks=pytest.mark.slow)])
 def test_several_ranks_do_what_one_process_does(tmp_path, ranks):
-    found, _ = run(tmp_path, ranks, "alike+streams")
+    found, _ = run(tmp_path, ranks, "alike+streams+uneven")
     assert len(found["alike"]) >= 30
     assert apart(found["alike"] | found["streams"]) == {}
+    assert found["uneven"] == [[2, 9.0, 3]] * ranks
 
 
 def test_four_ranks_with_fewer_examples_and_rounded_numbers(tmp_path):
@@ -104,13 +105,17 @@ def test_what_is_wrong_is_raised_on_all_ranks(tmp_path):
             r"lr of optimizer 1 is 0\.1 on rank 0, 0\.2 on rank 1; all have to run the same program",
         ),
         "memory": ("GraphError", r"taken of optimizer 1 is 0 on rank 0, 15 on rank 1"),
-        "examples": ("GraphError", r"examples is 47 on rank 0, 46 on rank 1"),
+        "examples": ("GraphError", r"examples is 47 on rank 0, 46 on rank 1; arrays are the same on all ranks"),
+        "content": ("GraphError", r"'x' in data is \d+ on rank 0, \d+ on rank 1; arrays are the same on all ranks"),
+        "checked": ("GraphError", r"'t' in validation data is \d+ on rank 0, \d+ on rank 1; arrays are the same"),
+        "nowhere": ("GraphError", r"got COMM_NULL as communicator"),
         "epochs": ("GraphError", r"epochs is 3 on rank 0, 5 on rank 1"),
         "a size of one": ("GraphError", r"positive whole number of batch_size, got 0"),
         "an option": ("TypeError", r"unexpected keyword argument 'speed'"),
         "of all": ("GraphError", r"positive whole number of batch_size, got 0"),
         "metric": ("GraphError", r"metric 'alone' has no merge\(other\)"),
         "callback": ("KeyError", r"a callback's own"),
+        "NaN": ("GraphError", r"'cost' was not measured, or is NaN"),
         "edit": ("GraphError", r"callbacks are called on rank 0 alone"),
         "drift": ("GraphError", r"differ after epoch 1: the checksum of 'dense\.w' is \d+ on rank 0, \d+ on rank 1"),
         "communicator": ("GraphError", r"takes a communicator of mpi4py, got 'all'"),
@@ -188,6 +193,7 @@ def test_ctrl_c_ends_all(tmp_path, to):
 def test_examples_run_by_several_processes(tmp_path):
     examples, env = HERE.parent / "examples", os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     start = [str(MPIEXEC), "-n", "2", sys.executable, "-W", "error", "-m"]
+    (tmp_path / "sweep.jsonl").write_text('{"units": 8, "lr": 0.1, "mom')  # killed as it wrote
     for job in (["mpi4py", str(examples / "train_many.py")], ["mpi4py.futures", str(examples / "sweep.py")]):
         done = subprocess.run([*start, *job], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
@@ -197,4 +203,4 @@ def test_examples_run_by_several_processes(tmp_path):
         else:
             assert "8 trials of 8 were left" in done.stdout
     assert len([*tmp_path.glob("*.svg")]) == 4
-    assert len((tmp_path / "sweep.jsonl").read_text().splitlines()) == 8
+    assert len([json.loads(line) for line in (tmp_path / "sweep.jsonl").read_text().splitlines()]) == 8

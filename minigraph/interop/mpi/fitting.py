@@ -18,7 +18,7 @@ from ...stopping import Best
 from ...terms import terms
 from ...trainer import Data, Epoch, Trainer
 from .checkpoints import RankCheckpoints
-from .ranks import Ranks
+from .ranks import Ranks, T
 from .trainer import RankTrainer
 
 
@@ -75,36 +75,42 @@ class Crew(train.Alone):
         self._begun = True
         self.ranks.agree()
         there = self.trainer_there
-        more = {**terms(trainer, best), **lengths, "numpy": np.__version__, **there.likeness.memories()}
-        there.likeness.check("before they begin", more)
+        alike = there.likeness
+        more = {**terms(trainer, best), **lengths, "numpy": np.__version__, **alike.memories(), **alike.data()}
+        alike.check("before they begin", more)
         there.begin_alike()
 
     def answers(self, callbacks: Sequence[Callable[[Epoch], Any]], epoch: Epoch) -> list[Any]:
-        """What callbacks say to rank 0; numbers of optimizers and weights that they set are set everywhere."""
-        if not len(callbacks):
-            return []
-        trainer = self.trainer_there
-        params = list(trainer.graph.params.values())
+        """What callbacks say to rank 0; weights, statistics and numbers of optimizers that they set are set everywhere.
 
-        def call() -> tuple[list[bool], list[Any], bool]:
-            before, wiring = [param.fingerprint() for param in params], trainer.likeness.wiring()
+        They are those of rank 0: whether other ranks have some doesn't matter.
+        """
+        trainer, alike = self.trainer_there, self.trainer_there.likeness
+
+        def call() -> tuple[list[bool], list[Any], bool] | None:
+            if not callbacks:
+                return None
+            before, wiring = alike.weights(), alike.wiring()
             found = [callback(epoch) is True for callback in callbacks]
-            if trainer.likeness.wiring() != wiring:
+            if alike.wiring() != wiring:
                 raise GraphError("callbacks are called on rank 0 alone: there they can't edit the graph of all ranks")
-            return found, [_numbers(ours) for ours in trainer.ours], before != [param.fingerprint() for param in params]
+            return found, [_numbers(ours) for ours in trainer.ours], before != alike.weights()
 
         told = self.ranks.first(call)
-        assert told is not None
+        if told is None:
+            return []
         found, numbers, moved = told
         for ours, (own, rates) in zip(trainer.ours, numbers, strict=True):
             vars(ours).update(own)
             for name, lr in ours.schedules().items():
                 vars(lr).update(rates.get(name, {}))
         if moved:
-            for param in params:
-                self.ranks.spread_array(param.value)
-                param.touch()
+            trainer.spread_weights()
         return list(found)
+
+    def each(self, function: Callable[[], T]) -> T:
+        """What a function finds that sees the same on all ranks; what it raises, all raise."""
+        return self.ranks.each(function)
 
     # ---- the end ----
 

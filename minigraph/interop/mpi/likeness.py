@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...data import Rows, Stream, source
 from ...graph import Graph
 from ...layer import Layer
 from ...numbers import is_real
@@ -17,6 +18,10 @@ from ...terms import words
 
 if TYPE_CHECKING:
     from .trainer import RankTrainer
+
+
+ROWS = 100
+"""At least so many rows of an array are compared, all of them if it has fewer than twice as many."""
 
 
 class Likeness:
@@ -30,7 +35,7 @@ class Likeness:
     def check(self, when: str, more: Mapping[str, Any] | None = None, weights: bool = False) -> None:
         """Raise GraphError on all ranks where one of them has something else; it is named."""
         ranks = self.trainer.ranks
-        told = {**self.wiring(), **self._options(), **(self._weights() if weights else {}), **(more or {})}
+        told = {**self.wiring(), **self._options(), **(self.weights() if weights else {}), **(more or {})}
         digest = blake2b(repr(told).encode(), digest_size=16).digest()
         if len(set(ranks.gather(digest))) == 1:
             return
@@ -39,9 +44,14 @@ class Likeness:
             for name in (*first, *other):
                 here, there = (f"{side.get(name, 'nothing')!s:.200}" for side in (first, other))
                 if here != there:
+                    what = f"the ranks differ {when}: {name} is {here} on rank 0, {there} on rank {rank}"
+                    if name == "examples" or name.endswith("data"):
+                        ranks.refuse(
+                            f"{what}; arrays are the same on all ranks: an iterable gives each batches of its own"
+                        )
                     ranks.refuse(
-                        f"the ranks differ {when}: {name} is {here} on rank 0, {there} on rank {rank}; all have to run "
-                        "the same program, and what draws random numbers has to draw the same ones"
+                        f"{what}; all have to run the same program, and what draws random numbers has to draw the same "
+                        "ones"
                     )
         ranks.refuse(f"the ranks differ {when} in the order of what they have")
 
@@ -62,13 +72,27 @@ class Likeness:
             if name != "params"
         }
 
-    def _weights(self) -> dict[str, int]:
+    def weights(self) -> dict[str, int]:
         """Checksums of Params and running statistics."""
         sums = {f"the checksum of {name!r}": _sum(param.value) for name, param in self.trainer.graph.params.items()}
         for i, layer in enumerate(self.trainer.layers, 1):
             for name in layer.statistics:
                 sums[f"the checksum of {name!r} of {type(layer).__name__} {i}"] = _sum(getattr(layer, name))
         return sums
+
+    def data(self) -> dict[str, Any]:
+        """Checksums of rows all over the arrays that are dealt out: of each rank's own ones, most would be left out."""
+        trainer = self.trainer
+        dealt: dict[str, Rows | Stream] = {"data": trainer.batches}
+        if trainer.validation is not None:
+            dealt["validation data"] = source(trainer.graph, trainer.validation, trainer.costs, 1)
+        found: dict[str, Any] = {}
+        for what, one in dealt.items():
+            arrays = one.arrays if isinstance(one, Rows) else {}
+            found[f"the number of examples in {what}"] = one.n if isinstance(one, Rows) else "as they come"
+            for name, array in arrays.items():
+                found[f"the checksum of {name!r} in {what}"] = _sum(array[:: max(len(array) // ROWS, 1)])
+        return found
 
     def memories(self) -> dict[str, float]:
         """Checksums of what optimizers remember of earlier trainings."""

@@ -101,4 +101,5 @@ class StreamPart(Stream):
     def _examples(self, batch: Mapping[str, Any]) -> int:
         node = next(node for node in self.graph.inputs if node.name in batch)
         shape = np.shape(batch[node.name])
-        return shape[0] if len(shape) > len(node.shape) else 1
+        # an empty batch is not the end of an epoch: the sweep is to refuse it
+        return max(shape[0], 1) if len(shape) > len(node.shape) else 1

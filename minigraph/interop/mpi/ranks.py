@@ -41,6 +41,8 @@ class Ranks:
     """The processes of a communicator; all of them call the same methods in the same order."""
 
     def __init__(self, communicator: Any = None):
+        if communicator == MPI.COMM_NULL:
+            raise GraphError("mpi.fit got COMM_NULL as communicator: ranks that are in none don't call it")
         if communicator is not None and not isinstance(communicator, MPI.Intracomm):
             raise GraphError(f"mpi.fit takes a communicator of mpi4py, got {communicator!r}")
         self._comm = MPI.COMM_WORLD if communicator is None else communicator

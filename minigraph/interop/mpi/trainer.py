@@ -57,12 +57,16 @@ class RankTrainer(Trainer):
         graph.rng.bit_generator.state, self.rng.bit_generator.state = states
         self.shuffle = self.rng.bit_generator.state
         self._draw_alone()
-        for param in graph.params.values():
-            ranks.spread_array(param.value)
+        self.spread_weights()
+
+    def spread_weights(self) -> None:
+        """Take over rank 0's weights and running statistics."""
+        for param in self.graph.params.values():
+            self.ranks.spread_array(param.value)
             param.touch()
         for layer in self.layers:
             for name in layer.statistics:
-                setattr(layer, name, ranks.spread(getattr(layer, name)))
+                setattr(layer, name, self.ranks.spread(getattr(layer, name)))
 
     def _draw_alone(self) -> None:
         """Have noise differ from rank to rank; rank 0 draws as a single process would."""
