@@ -1,9 +1,10 @@
-"""A machine without Graphviz, or with one that does as it is told; numbers of many digits."""
+"""A browser; a machine without Graphviz, or with one that does as it is told; numbers of many digits."""
 
 import decimal
 import sys
 
 import pytest
+from chromium import CHROMIUM
 
 
 @pytest.fixture
@@ -44,3 +45,15 @@ def dot(tmp_path, no_dot):
 def folder(tmp_path):
     (tmp_path / "drawings").mkdir()
     return tmp_path / "drawings"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        args = ["--no-sandbox", "--disable-dev-shm-usage"]
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
+        yield found
+        found.close()

@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+from chromium import CHROMIUM
 from wirings import ROWS, wired
 
 import minigraph as mg
@@ -19,7 +20,6 @@ from minigraph.render.explorer import explorer_html
 from minigraph.render.page.arrays import Arrays, cut
 from minigraph.render.page.equations import Equations, words_of
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
 MISSING = [
     name
     for name, there in {
@@ -78,17 +78,6 @@ def page_of(run, **options):
 
 
 # ---- the browser ----
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        args = ["--no-sandbox", "--disable-dev-shm-usage"]
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
-        yield found
-        found.close()
 
 
 @pytest.fixture

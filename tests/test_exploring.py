@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from test_explorer import browser, choose, needs_browser, opened
+from test_explorer import choose, needs_browser, opened
 from test_scene import transformer
 
 import minigraph as mg
@@ -17,7 +17,7 @@ from minigraph.render.scene import Scene
 from minigraph.render.themes import THEMES
 from minigraph.render.view import View
 
-__all__ = ["browser", "opened"]  # fixtures
+__all__ = ["opened"]  # a fixture
 
 
 def trained(steps=9):

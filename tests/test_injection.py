@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from oddities import Through
 from test_explain import code_spans, needs_latex
-from test_explorer import browser, needs_browser, opened
+from test_explorer import needs_browser, opened
 from test_picture import needs_graphviz
 
 import minigraph as mg
@@ -19,7 +19,7 @@ from minigraph.explain import document, explain
 from minigraph.layers import Add, Dense
 from minigraph.render import engine
 
-__all__ = ["browser", "opened"]  # fixtures
+__all__ = ["opened"]  # a fixture
 
 ATTACKS = [
     "</title></h1><img src=x onerror=pwned=1>", "<script>pwned = 1</script>",

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from chromium import CHROMIUM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -421,13 +422,12 @@ def test_a_page_holds_the_svg_and_loads_nothing(engine, folder):
 @needs_graphviz
 def test_in_a_browser_the_page_shows_it_whole(folder):
     sync = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-    if not chromium:
+    if not CHROMIUM:
         pytest.skip("needs chromium-headless-shell or chromium")
     wide = "digraph { rankdir=LR; " + " -> ".join(f"a{i}" for i in range(40)) + " }"
     path = picture(wide).save(folder / "net.html")
     with sync.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
         tab = browser.new_context(offline=True, viewport={"width": 900, "height": 600}).new_page()
         complaints = []
         tab.on("console", lambda message: complaints.append(message.text))
