@@ -11,6 +11,7 @@ from importlib import import_module
 
 from .command.arguments import parser
 from .errors import GraphWarning, MinigraphError
+from .summary import printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,8 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     heading = "minigraph"
 
     def say(what: object, *_: object) -> None:
-        line = " ".join(str(what).split())
-        line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)  # names in files may be anything
+        line = printable(" ".join(str(what).split()))  # names in files may be anything
         print(f"{heading}: {line}", file=sys.stderr)
 
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,18 @@ class Assembly(Wiring):
         self._runs = 0
         self._arena = Arena()
         self.warned: int | None = None
+
+    @property
+    def _draws(self) -> dict[str, Any]:
+        """What decides all random numbers to come, of weights and of runs."""
+        seed = None if self.seed is None else int(self.seed)
+        state = self.rng.bit_generator.state
+        return {"seed": seed, "entropy": self._entropy, "generator": state, "runs": self._runs}
+
+    @_draws.setter
+    def _draws(self, found: Mapping[str, Any]) -> None:
+        self.seed, self._entropy, self._runs = found["seed"], found["entropy"], found["runs"]
+        self.rng.bit_generator.state = found["generator"]
 
     def input(self, name: str, shape: int | Iterable[int], dtype: Any = None) -> Node:
         """Add an input for samples of a shape (without the batch axis; () for single numbers) and return its node.

@@ -191,8 +191,7 @@ class Checkpoints:
             self.history.rows[:] = state["history"]
             if self.best is not None:
                 self.best.go_on(state["best"])
-            graph.seed, graph._entropy, graph._runs = found["seed"], found["entropy"], found["runs"]
-            graph.rng.bit_generator.state = found["generator"]
+            graph._draws = found
             for layer, name, value in statistics:
                 setattr(layer, name, value)
             for param, value in zip(writer.given, values, strict=True):
@@ -206,16 +205,14 @@ class Checkpoints:
     def _now(self) -> list[Callable[[], Any]]:
         """What puts back all that is there now and isn't this training's alone."""
         graph, rows = self.trainer.graph, list(self.history.rows)
-        own = ("seed", "_entropy", "_runs")
         layers = {node.layer: node.layer.statistics for node in graph.nodes}
         steps: list[Callable[[], Any]] = [partial(self.history.rows.__setitem__, slice(None), rows)]
-        several: list[tuple[Any, Any]] = [(graph, own), *layers.items()]
-        for thing, names in several:
-            steps += [partial(setattr, thing, name, getattr(thing, name)) for name in names]
+        for layer, names in layers.items():
+            steps += [partial(setattr, layer, name, getattr(layer, name)) for name in names]
         for ours in self.trainer.ours:
             for thing in (ours, *ours.schedules().values()):
                 steps += [vars(thing).clear, partial(vars(thing).update, dict(vars(thing)))]
-        steps.append(partial(setattr, graph.rng.bit_generator, "state", graph.rng.bit_generator.state))
+        steps.append(partial(setattr, graph, "_draws", graph._draws))
         return steps + [partial(setattr, param, "value", param.value.copy()) for param in graph.params.values()]
 
     def _check(self, state: Any) -> None:

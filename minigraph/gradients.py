@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 def shares(run: Results, param: Param) -> list[tuple[Node, Array]]:
     """Each use of a Param with its share of ∂C/∂Param, summed over examples; never empty.
 
-    Raises NotComputedError before `backward` or when every use is frozen, NoPathError where no path leads to the cost.
+    Raises NotComputedError before `backward` or when every use is frozen, NoPathError where no path leads to the cost,
+    StaleError after an edit of the graph.
     """
+    run.swept()
     if run.backward_done >= 0:
         sweep = run.swept_back()
         nodes = sweep.uses.get(param, [])
@@ -56,8 +58,8 @@ def gradient(run: Results, param: Param) -> Array:
 
 def per_use(run: Results, param: Param) -> dict[str, Array]:
     """Each use's part of ∂C/∂Param, by node name; they add up to the whole."""
-    found = shares(run, param)
-    return {node.name: share / float(run.swept_back().m) for node, share in found}
+    found, m = shares(run, param), float(run.swept_back().m)
+    return {node.name: share / m for node, share in found}
 
 
 def per_example(run: Results, param: Param) -> Array:

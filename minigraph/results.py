@@ -89,8 +89,7 @@ class Results:
         return sweep
 
     def swept_back(self) -> BackwardSweep:
-        """The backward sweep; raises NotComputedError without one for the forward sweep, and what `swept` raises."""
-        self.swept()
+        """The backward sweep; raises NotComputedError when there is none for the current forward sweep."""
         if self._backward is None or self.backward_done < 0:
             raise NotComputedError("no gradient is computed yet: call run.backward()")
         return self._backward

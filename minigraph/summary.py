@@ -50,9 +50,14 @@ def table(graph: Graph) -> str:
     )
 
 
+def printable(text: str) -> str:
+    """The text with escapes for what can't be printed."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def one_line(name: str) -> str:
     """A name fit for a line: what can't be printed is written as an escape, and a long one is cut."""
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+    text = printable(name)
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

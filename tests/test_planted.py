@@ -190,7 +190,7 @@ NEURONS = {
     ],
     ("Activation-softplus", "sigma.backward"): [("z for a", "np.negative(a", "np.negative(z", "0")],
     ("Activation-elu", "sigma._elu_backward"): [("e^z − 1 for e^z", "np.exp(out", "np.expm1(out", "0")],
-    ("Activation-selu", "sigma.backward"): [("λ forgotten", "_SCALE, _SCALE * _ALPHA", "1.0, _ALPHA", "0")],
+    ("Activation-selu", "sigma.backward"): [("λ forgotten", "SCALE, SCALE * ALPHA", "1.0, ALPHA", "0")],
     ("Activation-gelu", "sigma._backward"): [
         ("z φ(z) forgotten", "np.add(out, density, out=out)", "pass", "0"),
         ("no root in φ", "1 / math.sqrt(2 * math.pi)", "1 / (2 * math.pi)", "0"),

@@ -75,7 +75,7 @@ KINKS = [
      ("sigma.backward", "return out", "return np.where(z == 0.0, -0.5 * error, out)")),
     ("leaky relu", lambda: Activation("leaky_relu"), [ZEROS], ("sigma.backward", "1.0, above", "1.5, above"),
      ("sigma.backward", "return np.multiply(slope, error, out=slope)", "return slope * error * (z != 0.0)")),
-    ("selu", lambda: Activation("selu"), [ZEROS], ("sigma.backward", "_SCALE, _SCALE * _ALPHA", "_SCALE, _SCALE"),
+    ("selu", lambda: Activation("selu"), [ZEROS], ("sigma.backward", "SCALE, SCALE * ALPHA", "SCALE, SCALE"),
      ("sigma.backward", "return _elu", "return (2.0 * (z == 0.0) + 1.0) * _elu")),
     ("prelu", PReLU, [ZEROS], ("backward", "at.sent += positive", "at.sent += 0.9 * positive"),
      ("backward", "at.sent += positive", "at.sent += positive + 2.0 * (x == 0.0)")),

@@ -42,7 +42,7 @@ class ELU:
         return "elu" if self.alpha == 1.0 else f"elu({self.alpha:g})"
 
 
-_ALPHA, _SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+ALPHA, SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class SELU:
 
     def __call__(self, z: Array, out: Array | None = None) -> Array:
         """σ(z)."""
-        return _elu(z, _SCALE, _SCALE * _ALPHA, out)
+        return _elu(z, SCALE, SCALE * ALPHA, out)
 
     def backward(self, error: Array, z: Array, a: Array, out: Array | None = None) -> Array:
         """error · λ where z > 0, else error ⊙ λα e^z."""
-        return _elu_backward(error, z, _SCALE, _SCALE * _ALPHA, out)
+        return _elu_backward(error, z, SCALE, SCALE * ALPHA, out)
 
     def __str__(self) -> str:
         return "selu"

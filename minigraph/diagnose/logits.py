@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..activations import Sigmoid
 from ..costs import BinaryCrossEntropy, SoftmaxCrossEntropy
-from ..layer import Layer, Node
+from ..layer import Layer
 from ..layers import Softmax
 from .findings import Finding
 from .seen import Seen
@@ -26,14 +26,10 @@ def squashed(seen: Seen) -> Iterator[Finding]:
         if before:
             evidence = f"it applies the {applied} itself, to logits of any size, and gets numbers from 0 to 1"
             end = f"without the {before} of {source.name!r} before it; predictions take it behind, outside of the cost"
-            yield Finding("squashed logits", node.name, evidence, end, {"before": before}, _names(node, source))
+            yield Finding("squashed logits", node.name, evidence, end, {"before": before}, (source.name,))
 
 
 def _squashes(layer: Layer) -> str:
     if isinstance(layer, Softmax):
         return "softmax"
     return "sigmoid" if type(getattr(layer, "sigma", None)) is Sigmoid else ""
-
-
-def _names(*nodes: Node) -> tuple[str, ...]:
-    return tuple(node.name for node in nodes)

@@ -198,7 +198,8 @@ def _delta(run: Run, node: Node) -> tuple[Flow, float]:
 
 def _gradients(run: Run, places: Places) -> tuple[list[Norm], list[Norm]]:
     """The norms of ∂C/∂w, mean over the examples: each use's part, and each Param's whole."""
-    ran, records = run.swept().place, run.trained().records
+    sweep = run.trained()
+    ran, records, m = run.swept().place, sweep.records, sweep.m
     free = {node: _free(node) for node in dict.fromkeys(use.node for use in places.uses)}
     shares: list[Norm] = []
     totals: dict[Param, tuple[Norm, Array | None]] = {}
@@ -211,13 +212,13 @@ def _gradients(run: Run, places: Places) -> tuple[list[Norm], list[Norm]]:
             totals.setdefault(param, (shares[-1], None))
             continue
         share = records[node].grad[param]
-        shares.append(Norm(state, norm(share) / run.swept_back().m))
+        shares.append(Norm(state, norm(share) / m))
         _, before = totals.get(param, (None, None))
         if before is None:
             totals[param] = shares[-1], share
         else:
             total = np.add(before, share, dtype=np.float64)
-            totals[param] = Norm(state, norm(total) / run.swept_back().m), total
+            totals[param] = Norm(state, norm(total) / m), total
     return shares, [totals[param][0] for param in places.params]
 
 

@@ -120,7 +120,7 @@ class PositionalEncoding(Layer):
 
     def forward(self, at: Record, x: Array) -> Array:
         """x + s."""
-        at.a = np.add(x, _sinusoids(x.shape[1], x.shape[2], x.dtype), out=at.a)
+        at.a = np.add(x, sinusoids(x.shape[1], x.shape[2], x.dtype), out=at.a)
         return at.a
 
     def backward(self, at: Record, error: Array) -> Array:
@@ -129,7 +129,8 @@ class PositionalEncoding(Layer):
 
 
 @lru_cache(maxsize=8)
-def _sinusoids(steps: int, features: int, dtype: np.dtype[Any]) -> Array:
+def sinusoids(steps: int, features: int, dtype: np.dtype[Any]) -> Array:
+    """s (T, d) of a PositionalEncoding."""
     even = np.arange(0, features, 2)
     angles = np.arange(steps)[:, None] / 10000.0 ** (even / features)  # (T, ⌈d/2⌉)
     s = np.empty((steps, features), dtype)

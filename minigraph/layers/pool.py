@@ -203,10 +203,10 @@ class AdaptiveAvgPool2D(Layer):
         """Means of means along the windows' sides."""
         m, c, h, w = x.shape
         rows, at.a = at.buffer("rows", (m, c, self.counts[0], w)), at.buffer("a", (m, c, *self.counts))
-        for i, k, end in _cuts(h, self.counts[0]):
+        for i, k, end in cuts(h, self.counts[0]):
             np.add.reduce(x[:, :, k:end], axis=2, out=rows[:, :, i])
             rows[:, :, i] /= end - k
-        for j, k, end in _cuts(w, self.counts[1]):
+        for j, k, end in cuts(w, self.counts[1]):
             np.add.reduce(rows[..., k:end], axis=3, out=at.a[..., j])
             at.a[..., j] /= end - k
         return at.a
@@ -215,10 +215,10 @@ class AdaptiveAvgPool2D(Layer):
         """Each window's error in equal shares to its elements."""
         m, c, h, w = at.inputs[0].shape
         rows = at.buffer("sent rows", (m, c, self.counts[0], w), zero=True)
-        for j, k, end in _cuts(w, self.counts[1]):
+        for j, k, end in cuts(w, self.counts[1]):
             rows[..., k:end] += error[..., j : j + 1] / (end - k)
         sent = at.buffer("sent", (m, c, h, w), zero=True)
-        for i, k, end in _cuts(h, self.counts[0]):
+        for i, k, end in cuts(h, self.counts[0]):
             sent[:, :, k:end] += rows[:, :, i : i + 1] / (end - k)
         return sent
 
@@ -227,7 +227,7 @@ class AdaptiveAvgPool2D(Layer):
         return f"AdaptiveAvgPool2D {by(self.counts)}"
 
 
-def _cuts(n: int, o: int) -> list[tuple[int, int, int]]:
+def cuts(n: int, o: int) -> list[tuple[int, int, int]]:
     """Number, start and end of each of the o windows that an axis of n elements is cut into."""
     return [(i, i * n // o, -(-(i + 1) * n // o)) for i in range(o)]
 

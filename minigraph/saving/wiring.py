@@ -42,10 +42,7 @@ def described(graph: Graph) -> tuple[dict[str, Any], Writer]:
         "version": VERSION,
         "name": graph.name,
         "dtype": graph.dtype.name,
-        "seed": None if graph.seed is None else int(graph.seed),
-        "entropy": graph._entropy,
-        "generator": graph.rng.bit_generator.state,
-        "runs": graph._runs,
+        **graph._draws,
         "next_id": graph._next_id,
         "params": writer.params,
         "objects": writer.objects,
@@ -143,9 +140,7 @@ def built(found: Any, tensors: Any) -> Graph:
     if version > VERSION:
         raise FileError(f"it is of version {version!r:.80}, which is newer than {VERSION}: update minigraph")
     graph = Graph(_text(found["name"]), seed=found["seed"], dtype=found["dtype"])
-    graph._entropy = whole(found["entropy"], "graph")
-    graph.rng.bit_generator.state = found["generator"]
-    graph._runs = _count(found["runs"])
+    graph._draws = found | {"entropy": whole(found["entropy"], "graph"), "runs": _count(found["runs"])}
     params = [_param(graph, tensors, *row) for row in found["params"]]
     for param in params:
         graph._arena.settle(param)

@@ -52,10 +52,8 @@ class RankTrainer(Trainer):
     def begin_alike(self) -> None:
         """Take over rank 0's weights, running statistics and random generators."""
         graph, ranks = self.graph, self.ranks
-        drawn = (graph.seed, graph._entropy, graph._runs, graph.rng.bit_generator.state, self.rng.bit_generator.state)
-        graph.seed, graph._entropy, graph._runs, *states, self.noise = ranks.spread((*drawn, self.noise))
-        graph.rng.bit_generator.state, self.rng.bit_generator.state = states
-        self.shuffle = self.rng.bit_generator.state
+        graph._draws, self.shuffle, self.noise = ranks.spread((graph._draws, self.rng.bit_generator.state, self.noise))
+        self.rng.bit_generator.state = self.shuffle
         self._draw_alone()
         self.spread_weights()
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ... import activations as known
-from ...layers import Activation, Function, LogSoftmax, PReLU, Softmax
+from ...activations.smooth import ALPHA, SCALE
+from ...layers import Activation, Function, LogSoftmax, PReLU, Softmax, Square
 from .model import Model
 from .registry import RULES, register
 
@@ -62,8 +63,7 @@ def selu(model: Model, sigma: Any, z: str) -> str:
     """λ max(z, 0) + λα (e^min(z, 0) − 1)."""
     if model.dtype == np.float32:
         return model.op("Selu", z)
-    alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-    return _elu(model, z, scale, scale * alpha)
+    return _elu(model, z, SCALE, SCALE * ALPHA)
 
 
 def _elu(model: Model, z: str, slope: float, depth: float) -> str:
@@ -160,7 +160,7 @@ def ufunc(model: Model, f: Any, z: str) -> str:
     return model.op(UFUNCS[f], z)
 
 
-@register(np.square)
+@register(np.square, Square)
 def square(model: Model, f: Any, z: str) -> str:
     """z²."""
     return model.op("Mul", z, z)

@@ -23,7 +23,6 @@ from ...layers import (
     Scale,
     Sin,
     Sqrt,
-    Square,
     Subtract,
     Sum,
 )
@@ -43,12 +42,6 @@ def elementwise(model: Model, layer: Layer, x: str) -> str:
 def negative(model: Model, layer: Negative, x: str) -> str:
     """−x."""
     return model.op("Neg", x)
-
-
-@register(Square)
-def square(model: Model, layer: Square, x: str) -> str:
-    """x²."""
-    return model.op("Mul", x, x)
 
 
 @register(Power)

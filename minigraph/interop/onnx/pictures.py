@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...layers import AdaptiveAvgPool2D, AvgPool2D, GlobalAvgPool, MaxPool2D, Pad, UpSample2D
+from ...layers.pool import cuts
 from ...layers.sides import Side, over
 from ...param import Array
 from .model import Model
@@ -35,7 +36,7 @@ def avg_pool(model: Model, layer: AvgPool2D, x: str) -> str:
 def adaptive_avg_pool(model: Model, layer: AdaptiveAvgPool2D, x: str) -> str:
     """Means along one axis, then along the other, as products with matrices of shares."""
     _, h, w = model.node.inputs[0].shape
-    return _means(model, x, *(_cuts(n, o) for n, o in zip((h, w), layer.counts, strict=True)))
+    return _means(model, x, *(_equal_shares(n, o) for n, o in zip((h, w), layer.counts, strict=True)))
 
 
 @register(GlobalAvgPool)
@@ -90,10 +91,9 @@ def _shares(side: Side, padded: bool) -> Array:
     return shares
 
 
-def _cuts(n: int, o: int) -> Array:
+def _equal_shares(n: int, o: int) -> Array:
     """The same for the o windows that an axis of n elements is cut into."""
     shares = np.zeros((o, n))
-    for i in range(o):
-        start, end = i * n // o, -(-(i + 1) * n // o)
+    for i, start, end in cuts(n, o):
         shares[i, start:end] = 1.0 / (end - start)
     return shares

@@ -1,10 +1,9 @@
-"""Layers that turn symbols into vectors, and layers that disturb in training only, as ONNX operators."""
+"""Layers that turn symbols into vectors, and Dropout, as ONNX operators."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from ...layers import Dropout, Embedding, GaussianNoise, PositionalEncoding
+from ...layers import Dropout, Embedding, PositionalEncoding
+from ...layers.embedding import sinusoids
 from .model import Model
 from .registry import register
 
@@ -18,10 +17,7 @@ def embedding(model: Model, layer: Embedding, x: str) -> str:
 @register(PositionalEncoding)
 def positional_encoding(model: Model, layer: PositionalEncoding, x: str) -> str:
     """x + s."""
-    steps, features = model.node.shape
-    angles = np.arange(steps)[:, None] / 10000.0 ** (np.arange(features) // 2 * 2 / features)
-    s = np.where(np.arange(features) % 2, np.cos(angles), np.sin(angles))
-    return model.op("Add", x, model.constant(s))
+    return model.op("Add", x, model.constant(sinusoids(*model.node.shape, model.dtype)))
 
 
 @register(Dropout)
@@ -30,9 +26,3 @@ def dropout(model: Model, layer: Dropout, x: str) -> str:
     if layer.rate == 1.0:
         return model.op("Identity", x)
     return model.op("Dropout", x, model.constant(float(layer.rate)))
-
-
-@register(GaussianNoise)
-def gaussian_noise(model: Model, layer: GaussianNoise, x: str) -> str:
-    """The input, as in inference."""
-    return model.op("Identity", x)

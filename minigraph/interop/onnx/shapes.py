@@ -10,6 +10,7 @@ from ...layers import (
     Concat,
     ExpandDims,
     Flatten,
+    GaussianNoise,
     Identity,
     Reshape,
     Slice,
@@ -22,9 +23,9 @@ from .model import Model
 from .registry import register
 
 
-@register(Identity, StopGradient)
+@register(Identity, StopGradient, GaussianNoise)
 def identity(model: Model, layer: Layer, x: str) -> str:
-    """The input as it is."""
+    """The input as it is; noise is for training."""
     return model.op("Identity", x)
 
 
